@@ -1,0 +1,82 @@
+# Targets are listed by `make help`, from the ## behind their names.
+.DEFAULT_GOAL := help
+
+GO       ?= go
+FUZZTIME ?= 10s
+TIMEOUT  ?= 10m
+
+.PHONY: help build test check vet fmt house cc race fuzz conformance demo \
+	soak bench bench-hit bench-miss bench-purge clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+build: ## the binary, in bin/edge
+	$(GO) build -o bin/edge ./cmd/edge
+
+# -count=1: go test does not see that conformance depends on what cmd/edge is built from.
+test: vet fmt cc ## all that must pass, conformance included; with -race where gcc is
+	@if $(HAVE_CC); then \
+		CGO_ENABLED=1 $(GO) test -race -count=1 -timeout $(TIMEOUT) ./...; \
+	else \
+		echo "test: no working gcc and no way to install it: running WITHOUT the race detector"; \
+		$(GO) test -count=1 -timeout $(TIMEOUT) ./...; \
+	fi
+
+check: vet fmt house race fuzz ## quick, for every commit: vet, house rules, race, fuzz
+
+vet: ## go vet
+	$(GO) vet ./...
+
+fmt: ## fails when a file is not gofmt's
+	@bad=$$(find . \( -name node_modules -o -name .git -o -path ./bench/work \) -prune \
+		-o -name '*.go' -print | xargs "$$($(GO) env GOROOT)/bin/gofmt" -l) || exit 1; \
+	if [ -n "$$bad" ]; then echo "gofmt -w these:"; echo "$$bad"; exit 1; fi
+
+house: ## the house rules alone
+	$(GO) test -count=1 .
+
+race: cc ## every test but conformance, with the race detector
+	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) $$($(GO) list ./... | grep -v /conformance$$)
+
+# -race needs a C compiler with its headers; root gets one by apt, others are told.
+HAVE_CC = printf '\#include <stdlib.h>\nint main(void){return 0;}\n' | gcc -x c -o /dev/null - 2>/dev/null
+cc:
+	@$(HAVE_CC) || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		echo "cc: installing gcc for the race detector" && \
+		apt-get update -qq >/dev/null && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null; \
+	} || echo "cc: no gcc; as root: apt-get install gcc libc6-dev"
+
+fuzz: ## FUZZTIME (10s) of each fuzz target there is
+	@grep -rHoE --include='*_test.go' --exclude-dir=node_modules '^func Fuzz[A-Za-z0-9_]+' . | \
+	sed 's/:func / /' | sort | while read -r file target; do \
+		echo "fuzz $$target in $$(dirname $$file)"; \
+		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$(dirname $$file)" || exit 1; \
+	done
+
+conformance: ## the HTTP cache tests against edge, with the table
+	$(GO) test -count=1 -v ./conformance
+
+demo: ## edge before an origin, under load and purges; TRACE=file replays that
+	@TRACE="$(TRACE)" $(GO) run ./bench/demo
+
+soak: cc ## the long ones: all tests ten times, five minutes of each fuzz target
+	CGO_ENABLED=1 $(GO) test -race -count=10 -timeout 4h ./...
+	$(MAKE) fuzz FUZZTIME=5m
+
+bench: ## every benchmark
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+bench-hit: ## what a hit costs
+	$(GO) test -run '^$$' -bench Hit -benchmem ./...
+
+bench-miss: ## what a miss costs
+	$(GO) test -run '^$$' -bench Miss -benchmem ./...
+
+bench-purge: ## what a purge costs
+	$(GO) test -run '^$$' -bench Purge -benchmem ./purge/...
+
+clean: ## what was built and what conformance fetched
+	rm -rf bin conformance/suite conformance/node_modules
