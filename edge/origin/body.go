@@ -1,0 +1,124 @@
+package origin
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// body is an answer's body. One goroutine reads it; Close may come from
+// another. At its end, however it comes, the connection goes back to the idle
+// list or is closed, and the turn under max_conns is given back.
+type body struct {
+	ctx    context.Context
+	peer   *Peer
+	wire   *wire
+	inner  io.ReadCloser
+	idle   time.Duration
+	cancel context.CancelFunc
+	once   sync.Once
+	err    error // what the last Read said, and every later one says
+}
+
+// tunnel is the body of a 101: both directions of the raw connection.
+type tunnel struct {
+	end  func()
+	wire *wire
+	raw  io.ReadWriter
+	stop func() bool // stops the watch on the context
+}
+
+var (
+	_ io.ReadCloser      = (*body)(nil)
+	_ io.ReadWriteCloser = (*tunnel)(nil)
+)
+
+// deliver puts our body into res, or ends the exchange when there is none.
+func (x exchange) deliver(ctx context.Context, p *Peer, res *http.Response, idle time.Duration, cancel context.CancelFunc) {
+	b := &body{ctx: ctx, peer: p, wire: x.wire, inner: res.Body, idle: idle, cancel: cancel}
+	raw, switched := res.Body.(io.ReadWriteCloser)
+	switch {
+	case switched && res.StatusCode == http.StatusSwitchingProtocols:
+		x.wire.conn.startTunnel()
+		res.Body = &tunnel{end: b.end, wire: x.wire, raw: raw, stop: context.AfterFunc(ctx, x.wire.close)}
+	case res.Body == http.NoBody:
+		b.end()
+	default:
+		res.Body = b
+	}
+}
+
+// Read returns io.EOF only after the whole body.
+func (b *body) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	n, err := b.inner.Read(p)
+	if err == nil {
+		return n, nil
+	}
+	b.err = b.verdict(err)
+	b.end()
+	return n, b.err
+}
+
+// verdict says what an error of net/http means.
+func (b *body) verdict(err error) error {
+	f, u := b.wire.conn.verdict()
+	var timeout net.Error
+	switch {
+	case f != nil && f.reason != ReasonSurplus:
+		b.peer.stats.badAnswers.Add(1)
+		return &BodyError{Peer: b.peer.Name(), Reason: f.reason}
+	case err == io.EOF && b.wire.conn.atEnd():
+		return io.EOF
+	case err == io.EOF:
+		return &BodyError{Peer: b.peer.Name(), Err: io.ErrUnexpectedEOF}
+	case b.ctx.Err() != nil:
+		return &BodyError{Peer: b.peer.Name(), Err: context.Cause(b.ctx)}
+	case u.expired != "", errors.As(err, &timeout) && timeout.Timeout():
+		return &TimeoutError{Peer: b.peer.Name(), Phase: PhaseIdle, Sent: true}
+	}
+	return &BodyError{Peer: b.peer.Name(), Err: err}
+}
+
+// Close ends the exchange. A body that was not read to its end costs its
+// connection.
+func (b *body) Close() error {
+	err := b.inner.Close()
+	b.end()
+	return err
+}
+
+func (b *body) end() {
+	b.once.Do(func() {
+		if f, _ := b.wire.conn.verdict(); f != nil && f.reason == ReasonSurplus {
+			b.peer.stats.badAnswers.Add(1)
+		}
+		if !b.wire.reusable() || !b.peer.idle.put(b.wire, b.idle) {
+			b.wire.close()
+		}
+		b.cancel()
+		b.peer.release()
+	})
+}
+
+// Read reads what the peer sends.
+func (t *tunnel) Read(p []byte) (int, error) { return t.raw.Read(p) }
+
+// Write sends to the peer.
+func (t *tunnel) Write(p []byte) (int, error) { return t.raw.Write(p) }
+
+// CloseWrite tells the peer that no more will be sent.
+func (t *tunnel) CloseWrite() error { return t.wire.conn.CloseWrite() }
+
+// Close closes the connection.
+func (t *tunnel) Close() error {
+	t.stop()
+	t.end()
+	return nil
+}

@@ -1,0 +1,347 @@
+package origin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"sync"
+	"time"
+)
+
+// Client sends one request to one peer of its pool. It is safe for concurrent
+// use.
+type Client struct {
+	timeouts  Timeouts
+	headBytes int
+	headLines int
+}
+
+// NewClient returns a client with the timeouts and limits of c. A Pool has one.
+func NewClient(c Config) *Client {
+	c = c.withDefaults()
+	return &Client{timeouts: c.Timeouts, headBytes: c.HeadBytes, headLines: c.HeadLines}
+}
+
+// ConnInfo describes a connection that a request is about to be sent on.
+type ConnInfo struct {
+	Peer       *Peer
+	Reused     bool   // it has carried a request before
+	TLSVersion uint16 // of crypto/tls; 0 in the clear
+	Remote     string // address:port that it really leads to
+	At         int64  // Unix nanoseconds
+}
+
+// Trace takes down what happened to one request. Do fills it in before it
+// returns; times are Unix nanoseconds, 0 for what did not happen.
+type Trace struct {
+	// Connected is called on Do's goroutine for each connection that is used,
+	// before anything is sent on it: once, or twice when a reused one turns
+	// out to be dead. An error closes the connection and ends Do with a
+	// *DialError.
+	Connected func(ConnInfo) error
+	// Interim is called for each 1xx answer but 100 and 101, on another
+	// goroutine than Do's, never after Do has returned: Do waits for it. The
+	// header is the callee's.
+	Interim func(status int, h http.Header)
+
+	ConnectAt   int64 // the connection was there
+	SentAt      int64 // the latest part of the request was written
+	FirstByteAt int64 // the final answer began
+	Reused      bool  // the connection had carried a request before
+}
+
+// Do makes one attempt to have p answer r. It follows no redirect and repeats
+// nothing, but for one thing: when a reused connection turns out to be dead
+// before a byte of the answer, and r may be repeated or none of it was
+// written, one new connection takes its place, which p's stats count.
+//
+// With max_conns Do first waits for its turn. The turn, and the connection,
+// are given back when the answer's body has been read to its end or closed, so
+// one of these must happen. The body's Read returns io.EOF only when the body
+// was whole: a *BodyError or *TimeoutError says otherwise. ctx ends the wait,
+// the attempt and the body.
+//
+// r.URL's scheme and host are not looked at; r.Host is sent, or p's name when
+// it is empty. Without a User-Agent in r none is sent. r.Body may still be read
+// after Do has returned, until the answer's body is at its end, so what it
+// reads from must live on. After a *DialError or ErrQueueFull r.Body has been
+// neither read nor closed; in all other cases it is closed. A body of unknown
+// length needs ContentLength -1. (When a reused connection was replaced, r has
+// GetBody or no body, and the body may have been closed even then.)
+//
+// After a 101 the body is an io.ReadWriteCloser with CloseWrite: the raw
+// connection, which lives until it is closed or ctx ends.
+func (c *Client) Do(ctx context.Context, p *Peer, r *http.Request, t *Trace) (*http.Response, error) {
+	if t == nil {
+		t = new(Trace)
+	}
+	p.inFlight.Add(1)
+	if err := p.slots.take(ctx); err != nil {
+		p.inFlight.Add(-1)
+		return nil, p.notAdmitted(err)
+	}
+	res, err := c.attempt(ctx, p, r, t)
+	if err != nil {
+		p.release()
+		return nil, err
+	}
+	return res, nil
+}
+
+func (p *Peer) notAdmitted(err error) error {
+	if errors.Is(err, ErrQueueFull) {
+		p.stats.queueFull.Add(1)
+		return fmt.Errorf("ask %s: %w", p.Name(), err)
+	}
+	return &ConnError{Peer: p.Name(), Err: err}
+}
+
+func (p *Peer) release() {
+	p.inFlight.Add(-1)
+	p.slots.give()
+}
+
+// attempt uses an idle connection if there is one, and a new one otherwise or
+// if that was dead.
+func (c *Client) attempt(ctx context.Context, p *Peer, r *http.Request, t *Trace) (*http.Response, error) {
+	if p.idle.isClosed() {
+		return nil, fmt.Errorf("ask %s: %w", p.Name(), ErrClosed)
+	}
+	w := p.idleWire()
+	if w != nil {
+		res, err := c.send(ctx, p, exchange{wire: w, reused: true, req: r, trace: t})
+		if !errors.Is(err, errStale) {
+			return res, err
+		}
+		p.stats.replaced.Add(1)
+		p.idle.drain()
+		if errors.Is(err, errSpent) {
+			return c.again(ctx, p, r, t)
+		}
+	}
+	return c.fresh(ctx, p, r, t)
+}
+
+// fresh sends r on a new connection.
+func (c *Client) fresh(ctx context.Context, p *Peer, r *http.Request, t *Trace) (*http.Response, error) {
+	w, err := c.connect(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return c.send(ctx, p, exchange{wire: w, req: r, trace: t})
+}
+
+// again sends r, whose body was given to a connection that was dead, on a new
+// one.
+func (c *Client) again(ctx context.Context, p *Peer, r *http.Request, t *Trace) (*http.Response, error) {
+	closeBody(r)
+	r, err := rewound(r)
+	if err != nil {
+		return nil, &ConnError{Peer: p.Name(), Sent: true, Err: err}
+	}
+	res, err := c.fresh(ctx, p, r, t)
+	if err != nil {
+		closeBody(r)
+	}
+	return res, err
+}
+
+// idleWire returns an idle connection that is not known to be dead.
+func (p *Peer) idleWire() *wire {
+	for w := p.idle.take(); w != nil; w = p.idle.take() {
+		if w.reusable() {
+			return w
+		}
+		w.close()
+	}
+	return nil
+}
+
+// exchange is one request on one connection.
+type exchange struct {
+	wire   *wire
+	reused bool
+	req    *http.Request
+	trace  *Trace
+}
+
+// errStale says that a reused connection was dead and another may be tried;
+// errSpent is the kind where the request's body had been handed over.
+var (
+	errStale = errors.New("reused connection was dead")
+	errSpent = fmt.Errorf("%w, with the request on it", errStale)
+)
+
+// send tells the caller of the connection, sends the request, and waits for a
+// head that passed the scanner.
+func (c *Client) send(ctx context.Context, p *Peer, x exchange) (*http.Response, error) {
+	if err := x.announce(p); err != nil {
+		x.wire.close()
+		return nil, &DialError{Peer: p.Name(), Err: err}
+	}
+	if err := x.wire.conn.begin(x.req.Method); err != nil {
+		x.wire.close()
+		if x.reused {
+			return nil, errStale
+		}
+		p.stats.badAnswers.Add(1)
+		closeBody(x.req)
+		return nil, &HeadError{Peer: p.Name(), Reason: ReasonEarly}
+	}
+	own, cancel := context.WithCancel(ctx)
+	interims := &interims{f: x.trace.Interim}
+	res, err := x.wire.cc.RoundTrip(outgoing(interims.watch(own), p, x.req))
+	interims.end()
+	f, u := x.wire.conn.verdict()
+	x.trace.SentAt, x.trace.FirstByteAt = u.sentAt, u.firstAt
+	if err != nil {
+		x.wire.close()
+		cancel()
+		return nil, c.failed(ctx, p, x, attemptFailure{f, u, err})
+	}
+	x.deliver(ctx, p, res, c.timeouts.Idle, cancel)
+	return res, nil
+}
+
+// announce fills in the trace and asks the caller whether to go on.
+func (x exchange) announce(p *Peer) error {
+	now := time.Now().UnixNano()
+	if x.reused {
+		p.stats.reused.Add(1)
+	}
+	x.trace.ConnectAt, x.trace.Reused = now, x.reused
+	x.trace.SentAt, x.trace.FirstByteAt = 0, 0
+	if x.trace.Connected == nil {
+		return nil
+	}
+	return x.trace.Connected(ConnInfo{
+		Peer:       p,
+		Reused:     x.reused,
+		TLSVersion: x.wire.tlsVersion,
+		Remote:     x.wire.remote,
+		At:         now,
+	})
+}
+
+type attemptFailure struct {
+	fault *fault
+	use   use
+	err   error
+}
+
+// failed turns what is known of a failed exchange into the error to return.
+func (c *Client) failed(ctx context.Context, p *Peer, x exchange, a attemptFailure) error {
+	sent := a.use.written > 0
+	var timeout net.Error
+	switch {
+	case a.fault != nil && a.fault.reason == ReasonEarly && x.reused:
+		// A late remainder of the answer before: the connection is bad.
+	case a.fault != nil:
+		p.stats.badAnswers.Add(1)
+		closeBody(x.req)
+		return &HeadError{Peer: p.Name(), Reason: a.fault.reason}
+	case ctx.Err() != nil:
+		closeBody(x.req)
+		return &ConnError{Peer: p.Name(), Sent: sent, Err: context.Cause(ctx)}
+	case a.use.expired != "":
+		closeBody(x.req)
+		return &TimeoutError{Peer: p.Name(), Phase: a.use.expired, Sent: sent}
+	case errors.As(a.err, &timeout) && timeout.Timeout():
+		closeBody(x.req)
+		return &TimeoutError{Peer: p.Name(), Phase: PhaseFirstByte, Sent: sent}
+	}
+	if x.reused && a.use.read == 0 && repeatable(x.req, sent) {
+		return errSpent
+	}
+	closeBody(x.req)
+	return &ConnError{Peer: p.Name(), Sent: sent, Err: a.err}
+}
+
+// repeatable reports whether r can be sent again after a connection died
+// without an answer: its body can be had again, and either nothing of it was
+// written or the method is safe to repeat (RFC 9110, 9.2.2). PUT and DELETE
+// are idempotent too, but what they carry is left for the caller to decide.
+func repeatable(r *http.Request, sent bool) bool {
+	if hasBody(r) && r.GetBody == nil {
+		return false
+	}
+	switch r.Method {
+	case "", "GET", "HEAD", "OPTIONS", "TRACE":
+		return true
+	}
+	return !sent
+}
+
+func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
+
+func closeBody(r *http.Request) {
+	if r.Body != nil {
+		r.Body.Close()
+	}
+}
+
+// rewound returns r with a fresh body; r is repeatable.
+func rewound(r *http.Request) (*http.Request, error) {
+	if !hasBody(r) {
+		return r, nil
+	}
+	body, err := r.GetBody()
+	if err != nil {
+		return nil, err
+	}
+	again := *r
+	again.Body = body
+	return &again, nil
+}
+
+// outgoing returns r as net/http must see it to send what the caller meant.
+func outgoing(ctx context.Context, p *Peer, r *http.Request) *http.Request {
+	out := r.WithContext(ctx)
+	out.Header = make(http.Header, len(r.Header)+1)
+	out.Header["User-Agent"] = nil // keeps net/http from sending its own
+	maps.Copy(out.Header, r.Header)
+	if out.URL == nil || out.URL.Host == "" {
+		u := *p.URL
+		if out.URL != nil {
+			u = *out.URL
+			u.Scheme, u.Host = p.URL.Scheme, p.hostField()
+		}
+		out.URL = &u
+	}
+	if out.Host == "" {
+		out.Host = p.hostField()
+	}
+	return out
+}
+
+// interims hands 1xx answers on while Do runs.
+type interims struct {
+	f func(status int, h http.Header)
+
+	mu    sync.Mutex // held during f, so that none runs when end returns
+	ended bool
+}
+
+func (i *interims) watch(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: i.got})
+}
+
+func (i *interims) got(status int, h textproto.MIMEHeader) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.f != nil && !i.ended && status != http.StatusContinue {
+		i.f(status, http.Header(h))
+	}
+	return nil
+}
+
+func (i *interims) end() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.ended = true
+}
