@@ -1,3 +1,5 @@
+// Package edgecache_test holds the rules of the house over every file of the module.
+// The tables are here, the rules and their own tests in house_rules_test.go.
 package edgecache_test
 
 import (
