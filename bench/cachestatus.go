@@ -1,6 +1,15 @@
 package bench
 
-import "strings"
+import (
+	"net/http"
+	"strings"
+)
+
+// Hit says whether the cache named id gave an answer with this header from its
+// store.
+func Hit(h http.Header, id string) bool {
+	return readCacheStatus(h.Values("Cache-Status"), id) == saidHit
+}
 
 // cacheSaid is what a cache tells of one answer.
 type cacheSaid int

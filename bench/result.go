@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"strings"
 	"time"
 )
 
@@ -147,35 +147,46 @@ func (r *Result) WriteJSON(w io.Writer) error {
 	return out.Encode(r)
 }
 
-// WriteText prints the result for people.
+// WriteText prints the result for people, a name and what it is a line.
 func (r *Result) WriteText(w io.Writer) error {
-	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	requests := fmt.Sprintf("%d in %.1f s, %.0f a second", r.Requests, r.Seconds, r.Rate)
+	var out strings.Builder
+	line := func(name, format string, args ...any) { AppendLine(&out, name, format, args...) }
+	asked := ""
 	if r.AskedRate > 0 {
-		requests += fmt.Sprintf(" of %.0f asked", r.AskedRate)
+		asked = fmt.Sprintf(" of %.0f asked", r.AskedRate)
 	}
-	fmt.Fprintf(out, "requests\t%s\n", requests)
+	line("requests", "%d in %.1f s, %.0f a second%s", r.Requests, r.Seconds, r.Rate, asked)
 	if r.Stopped != "" {
-		fmt.Fprintf(out, "stopped\t%s, of %d requests in the %s\n", r.Stopped, r.Planned, r.Trace)
+		line("stopped", "%s, of %d requests in the %s", r.Stopped, r.Planned, r.Trace)
 	}
 	if r.Hits+r.Misses == 0 {
-		fmt.Fprintf(out, "hit ratio\tunknown: no answer had a Cache-Status of this cache\n")
+		line("hit ratio", "unknown: no answer had a Cache-Status of this cache")
 	} else {
-		fmt.Fprintf(out, "hit ratio\t%.2f %%  (%d hits, %d misses)\n", 100*r.HitRatio, r.Hits, r.Misses)
-		fmt.Fprintf(out, "byte hit ratio\t%.2f %%  (of %s)\n", 100*r.ByteHitRatio, byteText(r.HitBytes+r.MissBytes))
+		line("hit ratio", "%.2f %%  (%d hits, %d misses)", 100*r.HitRatio, r.Hits, r.Misses)
+		line("byte hit ratio", "%.2f %%  (of %s)", 100*r.ByteHitRatio, byteText(r.HitBytes+r.MissBytes))
 	}
 	l := r.Latency
-	fmt.Fprintf(out, "latency\tp50 %s, p90 %s, p99 %s, p99.9 %s (min %s, max %s)\n",
+	line("latency", "p50 %s, p90 %s, p99 %s, p99.9 %s (min %s, max %s)",
 		msText(l.P50), msText(l.P90), msText(l.P99), msText(l.P999), msText(l.Min), msText(l.Max))
-	fmt.Fprintf(out, "connections\t%s\n", r.spread())
-	fmt.Fprintf(out, "errors\t%d\n", r.Errors)
+	line("connections", "%s", r.spread())
+	wrong := ""
 	if r.Wrong > 0 {
-		fmt.Fprintf(out, "wrong answers\t%d\n", r.Wrong)
+		wrong = fmt.Sprintf(", and %d wrong answers", r.Wrong)
 	}
+	line("errors", "%d%s", r.Errors, wrong)
 	for _, c := range r.Complaints {
-		fmt.Fprintf(out, "\t%s\n", c)
+		line("", "%s", c)
 	}
-	return out.Flush()
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+// AppendLine adds one line of a result's text: a name, and from a fixed column
+// on what is to be said of it.
+func AppendLine(out *strings.Builder, name, format string, args ...any) {
+	fmt.Fprintf(out, "%-18s", name)
+	fmt.Fprintf(out, format, args...)
+	out.WriteByte('\n')
 }
 
 // spread tells how evenly the connections fared.

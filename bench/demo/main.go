@@ -1,0 +1,192 @@
+// Command demo shows the cache at work: it starts an origin with real
+// behaviour and edge in front of it, replays a workload at a steady rate,
+// changes and purges objects meanwhile, and checks every byte that comes back.
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"edgecache/bench"
+)
+
+// options are the flags; what is not a flag is fixed so that results compare.
+type options struct {
+	trace       string
+	binary      string
+	memory      string
+	out         string
+	requests    int
+	seed        uint64
+	zipf        float64
+	rate        float64
+	connections int
+	purges      float64
+	maxTime     time.Duration
+	maxBytes    int64
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func parseFlags(args []string, stderr io.Writer) (options, error) {
+	var o options
+	f := flag.NewFlagSet("demo", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&o.trace, "trace", os.Getenv("TRACE"), "trace or access log to replay, or a name in $EDGE_SHARED/traces; default a made workload")
+	f.StringVar(&o.binary, "edge", "", "edge to run; default it is built from this tree")
+	f.StringVar(&o.memory, "memory", "128MiB", "memory that edge gets")
+	f.StringVar(&o.out, "out", "", "file that the result is also written to, with date and machine")
+	f.IntVar(&o.requests, "requests", 30_000, "requests of the made workload")
+	f.Uint64Var(&o.seed, "seed", 1, "seed of the made workload")
+	f.Float64Var(&o.zipf, "zipf", 0.9, "exponent of popularity of the made workload")
+	f.Float64Var(&o.rate, "rate", 0, "requests a second; default 1500, for a long trace up to 3000")
+	f.IntVar(&o.connections, "connections", 32, "client connections")
+	f.Float64Var(&o.purges, "purges", 15, "purges a second")
+	f.DurationVar(&o.maxTime, "max-time", 25*time.Second, "longest replay")
+	f.Int64Var(&o.maxBytes, "max-bytes", 2_000_000_000, "most body bytes")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if f.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	return o, nil
+}
+
+// run returns the exit code: 0 nothing was wrong, 1 something was, 2 wrong usage.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, err := parseFlags(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "demo:", err)
+		return 2
+	}
+	result, err := show(ctx, o, stderr)
+	if err != nil {
+		fmt.Fprintln(stderr, "demo:", err)
+		return 1
+	}
+	text := result.text()
+	fmt.Fprint(stdout, text)
+	if o.out != "" {
+		if err := os.WriteFile(o.out, []byte(heading(time.Now(), o)+text), 0o644); err != nil {
+			fmt.Fprintln(stderr, "demo:", err)
+			return 1
+		}
+	}
+	if len(result.faults()) > 0 {
+		return 1
+	}
+	return 0
+}
+
+// heading says when and on what a kept result came about.
+func heading(now time.Time, o options) string {
+	name := "made workload"
+	if o.trace != "" {
+		name = filepath.Base(o.trace)
+	}
+	return fmt.Sprintf("%s  %s  %s/%s  %d cores\n%s, edge with %s of memory\n\n",
+		now.UTC().Format(time.RFC3339), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), name, o.memory)
+}
+
+// show runs the whole demo once.
+func show(ctx context.Context, o options, stderr io.Writer) (*report, error) {
+	workload, err := o.workload()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "edge-demo-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	binary := o.binary
+	if binary == "" {
+		fmt.Fprintln(stderr, "building edge")
+		if binary, err = buildEdge(ctx, dir); err != nil {
+			return nil, err
+		}
+	}
+	w := newWorld(workload)
+	origin, err := startOrigin(w)
+	if err != nil {
+		return nil, err
+	}
+	defer origin.Close()
+	child, err := startEdge(ctx, edgeConfig{binary: binary, dir: dir, origin: origin.URL, memory: o.memory})
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(stderr, "origin %s, edge %s, admin %s\n", origin.URL, child.target, child.admin)
+	result, err := drive(ctx, plan{
+		world: w, target: child.target, admin: child.admin, token: child.token,
+		rate: o.rateFor(workload), connections: o.connections, purgeRate: o.purges,
+		maxTime: o.maxTime, maxBytes: o.maxBytes, progress: stderr,
+	})
+	if stopErr := child.stop(); stopErr != nil {
+		err = errors.Join(err, stopErr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, child.said())
+	}
+	return result, nil
+}
+
+// workload loads the trace that was named, or makes one. Objects of a made
+// one end at 4 MiB, so that 2 GB of bodies are enough for its requests.
+func (o options) workload() (*bench.Workload, error) {
+	if o.trace != "" {
+		return bench.LoadFile(findTrace(o.trace), bench.Limits{})
+	}
+	var made bytes.Buffer
+	err := bench.Gen(&made, bench.GenConfig{Requests: o.requests, Seed: o.seed, Zipf: o.zipf, MaxSize: 4 << 20})
+	if err != nil {
+		return nil, err
+	}
+	return bench.Load(&made, bench.Limits{})
+}
+
+// findTrace takes a file, or the name of one of the shared traces.
+func findTrace(name string) string {
+	if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
+		return name
+	}
+	shared := os.Getenv("EDGE_SHARED")
+	if shared == "" {
+		shared = filepath.Join("..", "shared")
+	}
+	known := filepath.Join(shared, "traces", name+".tr.gz")
+	if _, err := os.Stat(known); err != nil {
+		return name
+	}
+	return known
+}
+
+// rateFor is the rate that was asked for, or one at which the workload fits
+// into the time if two cores can bear that.
+func (o options) rateFor(w *bench.Workload) float64 {
+	if o.rate > 0 {
+		return o.rate
+	}
+	fits := float64(len(w.Requests)) / (o.maxTime.Seconds() * 0.95)
+	return min(max(fits, 1500), 3000)
+}
