@@ -66,7 +66,7 @@ func readCases(t *testing.T) []rawCase {
 	return cases
 }
 
-// bodiesOfFive is what a clean answer holds; only this.
+// bodyOfFive is what a clean answer holds; only this.
 const bodyOfFive = "hello"
 
 func TestOriginResponseCases(t *testing.T) {

@@ -3,11 +3,9 @@ package origin
 import (
 	"bufio"
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -179,5 +177,10 @@ func TestFetch(t *testing.T) {
 	}
 }
 
-var _ = errors.Is
-var _ = strings.Contains
+func fetchRest(t *testing.T, body io.ReadCloser) {
+	t.Helper()
+	if _, err := io.Copy(io.Discard, body); err != nil {
+		t.Error(err)
+	}
+	body.Close()
+}
