@@ -25,7 +25,8 @@ const (
 
 // rooms says what of ours each room imports, tests excepted. A directory belongs to
 // the longest entry that is its prefix; what is in none has no place in the house.
-// A room may always import what is inside itself.
+// A room may always import what is inside itself. The wires and admin see policy too: an
+// edge.Request is made of policy.Fields, and a Reason is policy's word.
 var rooms = map[string][]string{
 	".":             {},
 	"policy":        {},
@@ -34,11 +35,11 @@ var rooms = map[string][]string{
 	"edge/origin":   {},
 	"edge":          {"policy", "cachestore", "purge", "edge/origin"},
 	"edge/edgetest": {"policy", "cachestore", "purge", "edge/origin", "edge"},
-	"edge/h1":       {"edge", "cachestore"},
-	"edge/h2":       {"edge", "cachestore"},
-	"edge/h3":       {"edge", "cachestore"},
+	"edge/h1":       {"policy", "cachestore", "edge"},
+	"edge/h2":       {"policy", "cachestore", "edge"},
+	"edge/h3":       {"policy", "cachestore", "edge"},
 	"edge/mutate":   {},
-	"edge/admin":    {"edge", "purge", "cachestore"},
+	"edge/admin":    {"policy", "cachestore", "purge", "edge"},
 	"bench":         {"policy", "cachestore", "purge", "edge/origin", "edge", "edge/edgetest", "edge/h1", "edge/h2", "edge/h3", "edge/admin"},
 	"cmd/edge":      {"policy", "cachestore", "purge", "edge/origin", "edge", "edge/h1", "edge/h2", "edge/h3", "edge/admin", "bench"},
 	"conformance":   {},
