@@ -52,7 +52,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.binary, "edge", "", "edge to run; default it is built from this tree")
 	f.StringVar(&o.memory, "memory", "128MiB", "memory that edge gets")
 	f.StringVar(&o.out, "out", "", "file that the result is also written to, with date and machine")
-	f.IntVar(&o.requests, "requests", 30_000, "requests of the made workload")
+	f.IntVar(&o.requests, "requests", 20_000, "requests of the made workload")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of the made workload")
 	f.Float64Var(&o.zipf, "zipf", 0.9, "exponent of popularity of the made workload")
 	f.Float64Var(&o.rate, "rate", 0, "requests a second; default 1500, for a long trace up to 3000")
@@ -152,13 +152,13 @@ func show(ctx context.Context, o options, stderr io.Writer) (*report, error) {
 }
 
 // workload loads the trace that was named, or makes one. Objects of a made
-// one end at 4 MiB, so that 2 GB of bodies are enough for its requests.
+// one end at 2 MiB, so that 2 GB of bodies are enough for its requests.
 func (o options) workload() (*bench.Workload, error) {
 	if o.trace != "" {
 		return bench.LoadFile(findTrace(o.trace), bench.Limits{})
 	}
 	var made bytes.Buffer
-	err := bench.Gen(&made, bench.GenConfig{Requests: o.requests, Seed: o.seed, Zipf: o.zipf, MaxSize: 4 << 20})
+	err := bench.Gen(&made, bench.GenConfig{Requests: o.requests, Seed: o.seed, Zipf: o.zipf, MaxSize: 2 << 20})
 	if err != nil {
 		return nil, err
 	}

@@ -193,12 +193,12 @@ func (s *standIn) admin() http.Handler {
 // driven runs the driver against a stand-in within this process.
 func driven(t *testing.T, m manner) *report {
 	t.Helper()
-	workload, err := options{requests: 400, seed: 1, zipf: 0.9}.workload()
+	workload, err := options{requests: 300, seed: 1, zipf: 0.9}.workload()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for o := range workload.Sizes {
-		workload.Sizes[o] %= 50_000 // so that the tests are quick
+		workload.Sizes[o] %= 20_000 // so that the tests are quick
 	}
 	w := newWorld(workload)
 	origin, err := startOrigin(w)
