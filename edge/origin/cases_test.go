@@ -19,7 +19,7 @@ type rawCase struct {
 	Input string `json:"input"`
 }
 
-func (c rawCase) bytes(t *testing.T) string {
+func (c rawCase) bytes(t testing.TB) string {
 	t.Helper()
 	const head = "HTTP/1.1 200 OK\r\nCache-Control: public, max-age=600\r\n"
 	const tail = "Content-Length: 5\r\n\r\nhello"
@@ -44,7 +44,7 @@ func (c rawCase) bytes(t *testing.T) string {
 	return b.String()
 }
 
-func readCases(t *testing.T) []rawCase {
+func readCases(t testing.TB) []rawCase {
 	t.Helper()
 	f, err := os.Open("testdata/origin-response.jsonl")
 	if err != nil {

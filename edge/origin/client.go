@@ -4,12 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
-	"net/http/httptrace"
-	"net/textproto"
-	"sync"
 	"time"
 )
 
@@ -80,6 +76,22 @@ func (c *Client) Do(ctx context.Context, p *Peer, r *http.Request, t *Trace) (*h
 	if t == nil {
 		t = new(Trace)
 	}
+	r = onceClosed(r)
+	res, err := c.admitted(ctx, p, r, t)
+	if err != nil && !untouched(err) {
+		closeBody(r)
+	}
+	return res, err
+}
+
+// untouched reports whether the request's body is as it was, by Do's promise.
+func untouched(err error) bool {
+	var dial *DialError
+	return errors.As(err, &dial) || errors.Is(err, ErrQueueFull)
+}
+
+// admitted waits for the turn of r and makes the attempt.
+func (c *Client) admitted(ctx context.Context, p *Peer, r *http.Request, t *Trace) (*http.Response, error) {
 	p.inFlight.Add(1)
 	if err := p.slots.take(ctx); err != nil {
 		p.inFlight.Add(-1)
@@ -190,7 +202,6 @@ func (c *Client) send(ctx context.Context, p *Peer, x exchange) (*http.Response,
 			return nil, errStale
 		}
 		p.stats.badAnswers.Add(1)
-		closeBody(x.req)
 		return nil, &HeadError{Peer: p.Name(), Reason: ReasonEarly}
 	}
 	own, cancel := context.WithCancel(ctx)
@@ -243,105 +254,16 @@ func (c *Client) failed(ctx context.Context, p *Peer, x exchange, a attemptFailu
 		// A late remainder of the answer before: the connection is bad.
 	case a.fault != nil:
 		p.stats.badAnswers.Add(1)
-		closeBody(x.req)
 		return &HeadError{Peer: p.Name(), Reason: a.fault.reason}
 	case ctx.Err() != nil:
-		closeBody(x.req)
 		return &ConnError{Peer: p.Name(), Sent: sent, Err: context.Cause(ctx)}
 	case a.use.expired != "":
-		closeBody(x.req)
 		return &TimeoutError{Peer: p.Name(), Phase: a.use.expired, Sent: sent}
 	case errors.As(a.err, &timeout) && timeout.Timeout():
-		closeBody(x.req)
 		return &TimeoutError{Peer: p.Name(), Phase: PhaseFirstByte, Sent: sent}
 	}
 	if x.reused && a.use.read == 0 && repeatable(x.req, sent) {
 		return errSpent
 	}
-	closeBody(x.req)
 	return &ConnError{Peer: p.Name(), Sent: sent, Err: a.err}
-}
-
-// repeatable reports whether r can be sent again after a connection died
-// without an answer: its body can be had again, and either nothing of it was
-// written or the method is safe to repeat (RFC 9110, 9.2.2). PUT and DELETE
-// are idempotent too, but what they carry is left for the caller to decide.
-func repeatable(r *http.Request, sent bool) bool {
-	if hasBody(r) && r.GetBody == nil {
-		return false
-	}
-	switch r.Method {
-	case "", "GET", "HEAD", "OPTIONS", "TRACE":
-		return true
-	}
-	return !sent
-}
-
-func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
-
-func closeBody(r *http.Request) {
-	if r.Body != nil {
-		r.Body.Close()
-	}
-}
-
-// rewound returns r with a fresh body; r is repeatable.
-func rewound(r *http.Request) (*http.Request, error) {
-	if !hasBody(r) {
-		return r, nil
-	}
-	body, err := r.GetBody()
-	if err != nil {
-		return nil, err
-	}
-	again := *r
-	again.Body = body
-	return &again, nil
-}
-
-// outgoing returns r as net/http must see it to send what the caller meant.
-func outgoing(ctx context.Context, p *Peer, r *http.Request) *http.Request {
-	out := r.WithContext(ctx)
-	out.Header = make(http.Header, len(r.Header)+1)
-	out.Header["User-Agent"] = nil // keeps net/http from sending its own
-	maps.Copy(out.Header, r.Header)
-	if out.URL == nil || out.URL.Host == "" {
-		u := *p.URL
-		if out.URL != nil {
-			u = *out.URL
-			u.Scheme, u.Host = p.URL.Scheme, p.hostField()
-		}
-		out.URL = &u
-	}
-	if out.Host == "" {
-		out.Host = p.hostField()
-	}
-	return out
-}
-
-// interims hands 1xx answers on while Do runs.
-type interims struct {
-	f func(status int, h http.Header)
-
-	mu    sync.Mutex // held during f, so that none runs when end returns
-	ended bool
-}
-
-func (i *interims) watch(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: i.got})
-}
-
-func (i *interims) got(status int, h textproto.MIMEHeader) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.f != nil && !i.ended && status != http.StatusContinue {
-		i.f(status, http.Header(h))
-	}
-	return nil
-}
-
-func (i *interims) end() {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.ended = true
 }

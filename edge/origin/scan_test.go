@@ -84,6 +84,10 @@ func FuzzHead(f *testing.F) {
 		f.Add([]byte(raw), false, uint64(1))
 		f.Add([]byte(raw), true, uint64(2))
 	}
+	for _, c := range readCases(f) {
+		raw := c.bytes(f)
+		f.Add([]byte(raw[:min(len(raw), 8<<10)]), false, uint64(3))
+	}
 	f.Fuzz(func(t *testing.T, b []byte, head bool, seed uint64) {
 		method := "GET"
 		if head {
