@@ -1,0 +1,247 @@
+package edge
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"edgecache/edge/origin"
+)
+
+// maxAttempts bounds the peers that one request tries: the first and three
+// retries, as the seed has it.
+const maxAttempts = 4
+
+// filtered is a hook's own end of a request, on its way up as an error.
+type filtered struct {
+	phase  Phase
+	result FilterResult
+}
+
+func (f *filtered) Error() string { return f.phase.String() + ": " + f.result.kind.String() }
+func (f *filtered) Unwrap() error { return ErrRequestFiltered }
+
+// errRetry asks for another peer.
+var errRetry = errors.New("a hook wants another peer")
+
+// ask runs upstream_peer to response_filter over as many peers as it takes.
+// The session gets the peer, the request, the answer and the times. On
+// success the answer's body is open and the caller's to close.
+func (e *Engine) ask(s *Session, q *question) (*http.Response, error) {
+	var last error
+	for {
+		peer, pool, err := e.choose(s, last)
+		if err != nil {
+			return nil, err
+		}
+		res, err := e.attempt(s, q, peer, pool)
+		if err == nil {
+			if res, err = e.filterResponse(s, res); err == nil {
+				return res, nil
+			}
+		}
+		if fault := q.body.fault(); fault != nil {
+			return nil, fault
+		}
+		s.tried = append(s.tried, peer)
+		again := e.again(s, q, peer, err)
+		if s.RetryCount >= e.tries(pool)-1 && (again || isAs[*origin.DialError](err)) {
+			return nil, fmt.Errorf("%w: %w", ErrMaxRetriesExceeded, err)
+		}
+		if !again {
+			return nil, err
+		}
+		last = err
+		s.RetryCount++
+	}
+}
+
+func (e *Engine) tries(pool *origin.Pool) int {
+	if pool == nil {
+		return maxAttempts
+	}
+	return min(pool.Tries(), maxAttempts)
+}
+
+// choose is upstream_peer.
+func (e *Engine) choose(s *Session, last error) (*origin.Peer, *origin.Pool, error) {
+	s.trace.mark(PhaseUpstreamPeer)
+	peer, err := e.hooks.proxy.UpstreamPeer(s)
+	switch {
+	case errors.Is(err, origin.ErrNoPeerLeft) && last != nil:
+		return nil, nil, last
+	case err != nil:
+		return nil, nil, err
+	case peer == nil:
+		return nil, nil, ErrNoPeer
+	}
+	s.Peer = peer
+	return peer, e.cfg.Upstreams[peer.Upstream], nil
+}
+
+// UpstreamPeer is the built-in choice: the route's upstream, by its balance.
+func (e *Engine) UpstreamPeer(s *Session) (*origin.Peer, error) {
+	if s.route == nil || s.route.pool == nil {
+		return nil, ErrNoPeer
+	}
+	return s.route.pool.Pick(s.Cache.Key.Hash.Lo, s.tried)
+}
+
+// Tried lists the peers that have failed for this request; a view.
+func (s *Session) Tried() []*origin.Peer { return s.tried }
+
+// attempt asks one peer: upstream_request_filter, connected_to_upstream, the
+// wire.
+func (e *Engine) attempt(s *Session, q *question, peer *origin.Peer, pool *origin.Pool) (*http.Response, error) {
+	req := e.request(s, q, peer, pool)
+	s.Upstream = req
+	if err := e.filterUpstream(s, req); err != nil {
+		return nil, err
+	}
+	client := e.plain
+	if pool != nil {
+		client = pool.Client()
+	}
+	trace := &origin.Trace{Interim: q.interim, Connected: func(c origin.ConnInfo) error {
+		s.Timing.UpstreamConnect = c.At
+		return e.connected(s, c)
+	}}
+	asked := e.nanos()
+	res, err := client.Do(s.Ctx, peer, req, trace)
+	if trace.SentAt != 0 {
+		s.RequestSent, s.Timing.UpstreamRequestSent = true, trace.SentAt
+	}
+	if err != nil {
+		peer.ReportFailure(e.now())
+		e.metrics.upstreamDone(peer, 0, e.nanos()-asked)
+		return nil, err
+	}
+	if unasked(req, res) {
+		res.Body.Close()
+		return nil, fmt.Errorf("%w: status %d that nobody asked for", ErrBadUpstream, res.StatusCode)
+	}
+	peer.ReportSuccess()
+	s.Response, s.ResponseReceived = res, true
+	s.Timing.UpstreamResponseStart = trace.FirstByteAt
+	e.metrics.upstreamDone(peer, res.StatusCode, trace.FirstByteAt-asked)
+	return res, nil
+}
+
+// unasked says whether an answer has a status that only a question of another
+// kind can have: 101 without Upgrade, 304 without a condition.
+func unasked(req *http.Request, res *http.Response) bool {
+	switch res.StatusCode {
+	case http.StatusSwitchingProtocols:
+		return req.Header.Get("Upgrade") == ""
+	case http.StatusNotModified:
+		return req.Header.Get("If-None-Match") == "" && req.Header.Get("If-Modified-Since") == ""
+	}
+	return false
+}
+
+func (e *Engine) filterUpstream(s *Session, req *http.Request) error {
+	s.trace.mark(PhaseUpstreamRequestFilter)
+	for _, f := range e.hooks.upstream {
+		r, err := f.UpstreamRequestFilter(s, req)
+		switch {
+		case err != nil:
+			return &hookError{PhaseUpstreamRequestFilter, err}
+		case r.kind == resultContinue:
+		case r.kind == resultSkip:
+			return nil
+		case r.kind == resultRetry:
+			return errRetry
+		default:
+			return &filtered{PhaseUpstreamRequestFilter, r}
+		}
+	}
+	return nil
+}
+
+func (e *Engine) connected(s *Session, c origin.ConnInfo) error {
+	s.trace.mark(PhaseConnectedToUpstream)
+	for _, f := range e.hooks.connected {
+		if err := f.ConnectedToUpstream(s, c); err != nil {
+			return &hookError{PhaseConnectedToUpstream, err}
+		}
+	}
+	return nil
+}
+
+// filterResponse is response_filter: its changes are what is stored.
+func (e *Engine) filterResponse(s *Session, res *http.Response) (*http.Response, error) {
+	e.clean(s, res)
+	s.trace.mark(PhaseResponseFilter)
+	if len(e.hooks.response) == 0 || res.StatusCode == http.StatusNotModified || res.StatusCode == http.StatusSwitchingProtocols {
+		return res, nil
+	}
+	body, old := &originBody{ReadCloser: res.Body}, res.Header.Clone()
+	res.Body = body
+	drop := func(err error) (*http.Response, error) { body.Close(); return nil, err }
+	for _, f := range e.hooks.response {
+		r, err := f.ResponseFilter(s, res)
+		switch {
+		case err != nil:
+			return drop(&hookError{PhaseResponseFilter, err})
+		case r.kind == resultRetry:
+			return drop(errRetry)
+		case r.kind == resultReject, r.kind == resultRespond:
+			return drop(&filtered{PhaseResponseFilter, r})
+		}
+		if r.kind == resultSkip {
+			break
+		}
+	}
+	if res.Body != body {
+		transformed(res, old)
+		res.Body = &replacedBody{ReadCloser: res.Body, origin: body}
+	}
+	if declared, err := strconv.ParseInt(res.Header.Get("Content-Length"), 10, 64); err == nil && bodyAllowed(s.Request.Method, res.StatusCode) {
+		res.ContentLength = declared
+	}
+	return res, nil
+}
+
+// again says whether another peer may be asked after err.
+func (e *Engine) again(s *Session, q *question, peer *origin.Peer, err error) bool {
+	if errors.Is(err, errRetry) {
+		return e.repeatable(s, q)
+	}
+	var dial *origin.DialError
+	if errors.As(err, &dial) {
+		return e.failToConnect(s, peer, err) && (q.body == nil || s.RequestBody != nil || !q.body.touched.Load())
+	}
+	var conn *origin.ConnError
+	if errors.As(err, &conn) && s.Ctx.Err() == nil {
+		return e.repeatable(s, q) || !conn.Sent && (q.body == nil || !q.body.touched.Load())
+	}
+	return false
+}
+
+// repeatable says whether the request may be sent twice: an idempotent method
+// (RFC 9110, 9.2.2), a body that can be had again, and nothing sent to the
+// client.
+func (e *Engine) repeatable(s *Session, q *question) bool {
+	switch s.Request.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
+	default:
+		return false
+	}
+	return (q.body == nil || s.RequestBody != nil || !q.body.touched.Load()) && (s.lane == nil || !s.lane.Started())
+}
+
+// failToConnect tells the hooks; without one the peer is marked unhealthy and
+// the request tried elsewhere while it has been retried less than three times.
+func (e *Engine) failToConnect(s *Session, peer *origin.Peer, err error) bool {
+	if len(e.hooks.failed) == 0 {
+		e.log.Warn("connect to upstream", "upstream", peer.Upstream, "peer", peer.Name(), "err", err)
+		peer.MarkUnhealthy(e.now())
+		return true
+	}
+	retry := false
+	for _, f := range e.hooks.failed {
+		retry = f.FailToConnect(s, peer, err) || retry
+	}
+	return retry
+}

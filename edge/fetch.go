@@ -1,0 +1,240 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"runtime/debug"
+	"slices"
+
+	"edgecache/cachestore"
+	"edgecache/policy"
+	"edgecache/purge"
+)
+
+// Forker is a user context that a fetch gets a copy of; any other is shared by
+// the client's session and the fetch's, and must be safe for two goroutines.
+type Forker interface{ Fork() any }
+
+// takeOff takes one of the places of fetches that may run at once; over the
+// limit a request goes alone and is not stored.
+func (e *Engine) takeOff() bool { return e.flying.take(int64(e.limits.Fetches)) }
+
+func (e *Engine) landed() { e.flying.give() }
+
+// newFlight makes a fetch for a session's request. Its purge number is read
+// here, before anything goes up.
+func (e *Engine) newFlight(s *Session, kind Kind) *flight {
+	fl := &flight{
+		key: s.Cache.Key.Clone(), base: s.state.base,
+		fill: cachestore.NewFill(cachestore.FillConfig{
+			Ahead: e.limits.Ahead, Limit: e.limits.Object, Account: e.store().Account(),
+		}),
+		headed: make(chan struct{}), done: make(chan struct{}),
+	}
+	fl.seq, fl.endSeq = e.index.Begin()
+	fl.fetch = e.fetchSession(s, fl.key, kind)
+	return fl
+}
+
+// fetchSession is a session for a fetch: a deep copy of the request, nothing
+// of the lane.
+func (e *Engine) fetchSession(s *Session, k policy.Key, kind Kind) *Session {
+	f := &Session{
+		engine: e, Kind: kind, CacheEnabled: true, route: s.route, UserCtx: s.UserCtx,
+		Request: s.Request.clone(), Scheme: s.Scheme,
+		Client: slices.Clone(s.Client), ID: slices.Clone(s.ID),
+	}
+	f.Cache = CacheResult{Key: k, Status: s.Cache.Status, Reason: s.Cache.Reason, Age: -1}
+	f.Timing.RequestStart = s.Timing.RequestStart
+	if forker, ok := s.UserCtx.(Forker); ok {
+		f.UserCtx = forker.Fork()
+	}
+	f.state.ask.Read(f.Request.Method, f.Request.Fields, &s.route.Rules)
+	f.state.ask.HeadBytes = s.state.ask.HeadBytes
+	return f
+}
+
+// clone copies a request so that it outlives the lane's buffer. It has no body.
+func (r *Request) clone() Request {
+	c := *r
+	c.Host, c.Path, c.Query = slices.Clone(r.Host), slices.Clone(r.Path), slices.Clone(r.Query)
+	c.Body, c.Length = nil, 0
+	n := 0
+	for _, f := range r.Fields {
+		n += len(f.Name) + len(f.Value)
+	}
+	block := make([]byte, 0, n)
+	keep := func(b []byte) []byte {
+		at := len(block)
+		block = append(block, b...)
+		return block[at:len(block):len(block)]
+	}
+	c.Fields = make(policy.Fields, len(r.Fields))
+	for i, f := range r.Fields {
+		c.Fields[i] = policy.Field{Name: keep(f.Name), Value: keep(f.Value)}
+	}
+	return c
+}
+
+// fly is the fetch's goroutine: ask, judge, take the body in, store it. What
+// happens to those who read along does not touch it.
+func (e *Engine) fly(fl *flight) {
+	s := fl.fetch
+	var cancel context.CancelFunc
+	s.Ctx, cancel = context.WithCancel(e.ctx)
+	defer func() {
+		if r := recover(); r != nil {
+			err := &panicError{value: r, stack: debug.Stack()}
+			e.log.Error("panic in a fetch", "panic", r, "stack", string(err.stack))
+			e.lose(fl, err)
+		}
+		cancel()
+		e.flights.remove(fl)
+		fl.endSeq()
+		s.releaseBuffers()
+		e.landed()
+		close(fl.done)
+	}()
+	res, err := e.ask(s, &question{shared: true, base: fl.base, interim: fl.passInterim})
+	if err == nil && res.StatusCode == http.StatusNotModified {
+		res.Body.Close()
+		if e.confirm(fl, res) {
+			return
+		}
+		// The stored answer was purged while it was being validated.
+		fl.base, s.tried = nil, s.tried[:0]
+		res, err = e.ask(s, &question{shared: true, interim: fl.passInterim})
+	}
+	if err != nil {
+		if !e.fallBack(fl, err) {
+			e.lose(fl, err)
+		}
+		return
+	}
+	defer res.Body.Close()
+	if res.StatusCode >= 500 && e.fallBack(fl, nil) {
+		return
+	}
+	e.receive(fl, res)
+}
+
+// lose ends a flight that has no answer, or whose answer broke off.
+func (e *Engine) lose(fl *flight, err error) {
+	fl.fetch.Err = err
+	fl.fetch.Cache.Unstored = policy.Aborted
+	fl.fill.Abort(err)
+	if !fl.known() {
+		e.flights.remove(fl)
+		fl.publish(outcome{err: err})
+	}
+}
+
+// confirm takes a 304: the stored answer's fields are brought up to date and
+// it is fresh again, if no purge has made it unusable since (RFC 9111, 4.3.4).
+func (e *Engine) confirm(fl *flight, res *http.Response) bool {
+	s, base := fl.fetch, fl.base
+	cover := e.index.Covers(fl.key, base.Tags, base.Checked())
+	if cover.Strength == purge.Hard || cover.Seq > fl.seq {
+		return false
+	}
+	rules := &s.route.Rules
+	merged := policy.Merge(base.Head.Header(), res.Header, rules)
+	d := e.decide(s, base.Head.Status, merged, false)
+	v := base.With(cachestore.Renewal{
+		Head: cachestore.NewHead(base.Head.Status, merged, e.hidden), Life: d.Life,
+		Tags: unite(base.Tags, d.Tags), PurgeSeq: fl.seq, SharedAuth: d.SharedAuth,
+		Validators: validators(merged), StoredAt: e.nanos(),
+	})
+	s.Timing.UpstreamResponseEnd = e.nanos()
+	if d.Store {
+		s.trace.mark(PhaseCacheStore)
+		s.Cache.Stored = e.swap(fl.key, base, v)
+	} else {
+		e.swap(fl.key, base, nil)
+		s.Cache.Unstored = d.Why
+	}
+	fl.fill.Abort(ErrLost) // nobody reads it: the body is the base's
+	fl.publish(outcome{variant: v, whole: true, shared: d.Store, why: policy.Revalidated, length: v.Body.Size, private: e.authorizedFetch(s)})
+	return true
+}
+
+// swap puts v in the place of base in whatever is stored under the key now;
+// nil takes base out. It gives up when base is no longer there.
+func (e *Engine) swap(k policy.Key, base, v *cachestore.Variant) bool {
+	for {
+		res, _ := e.store().Peek(k)
+		if res == nil || !slices.Contains(res.Variants, base) {
+			return false
+		}
+		next := res.Without(base)
+		if v != nil {
+			next = next.With(v)
+		}
+		if e.store().Replace(k, res, next) {
+			return v != nil
+		}
+	}
+}
+
+// fallBack serves what is stored in place of a failure, if its life allows it:
+// stale-if-error (RFC 5861, 4), or a dead origin (RFC 9111, 4.2.4). err nil is
+// an answer with a 5xx status.
+func (e *Engine) fallBack(fl *flight, err error) bool {
+	base, now := fl.base, e.nanos()
+	if base == nil || errors.Is(err, ErrRequestFiltered) || isAs[*hookError](err) || fl.fetch.Kind == KindRefresh {
+		return false
+	}
+	life := base.Life
+	cover := e.index.Covers(fl.key, base.Tags, base.Checked())
+	switch cover.Strength {
+	case purge.None:
+	case purge.Soft:
+		life = life.Soften(cover.SoftAt, e.finder.window)
+	default:
+		return false
+	}
+	why := policy.StaleIfError
+	switch {
+	case life.UsableOnError(now):
+	case err != nil && life.UsableOnDead(now):
+		why = policy.StaleIfDead
+	default:
+		return false
+	}
+	fl.fetch.Cache.Unstored = policy.Status
+	fl.fetch.Err = err
+	fl.fill.Abort(ErrLost)
+	fl.publish(outcome{variant: base, whole: true, shared: true, stale: true, why: why, length: base.Body.Size, private: e.authorizedFetch(fl.fetch)})
+	return true
+}
+
+func (e *Engine) authorizedFetch(s *Session) bool {
+	return s.state.ask.Has&policy.HasAuthorization != 0
+}
+
+// unite joins the tags of an old and a new head: until the next 200 a purge of
+// either reaches the object.
+func unite(old, new []uint64) []uint64 {
+	all := append(slices.Clone(old), new...)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// validators reads what conditionals compare with.
+func validators(h http.Header) policy.Validators {
+	v := policy.Validators{}
+	if tag := h.Get("Etag"); tag != "" {
+		v.ETag = []byte(tag)
+	}
+	if at := h.Get("Last-Modified"); at != "" {
+		v.LastModified = []byte(at)
+		if t, ok := policy.ParseDate(at); ok {
+			v.Modified = t.Unix()
+		}
+	}
+	if t, ok := policy.ParseDate(h.Get("Date")); ok {
+		v.Date = t.Unix()
+	}
+	return v
+}

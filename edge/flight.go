@@ -1,0 +1,177 @@
+package edge
+
+import (
+	"net/http"
+	"sync"
+
+	"edgecache/cachestore"
+	"edgecache/edge/origin"
+	"edgecache/policy"
+	"edgecache/purge"
+)
+
+// flight is one fetch that may be stored, and those who wait for it. The fetch
+// runs on a goroutine of its own with a session of its own; the client that
+// caused it is merely its first reader.
+type flight struct {
+	key     policy.Key
+	seq     uint64 // purge number read before the request went up
+	endSeq  func() // says that nothing of this fetch will be stored any more
+	fetch   *Session
+	base    *cachestore.Variant
+	fill    *cachestore.Fill
+	interim chan interim // for the leader; nil for a refresh
+
+	headed chan struct{} // closed when outcome is there
+	done   chan struct{} // closed when the fetch's session will not change any more
+	out    outcome       // immutable once headed is closed
+
+	followers int  // guarded by the flights' shard
+	gone      bool // no longer in the table; guarded by the shard
+}
+
+// interim is a 1xx answer on its way to the leader's client.
+type interim struct {
+	status int
+	header http.Header
+}
+
+// outcome is what the head of an answer, or its failure, means for everybody
+// who waits.
+type outcome struct {
+	err     error
+	variant *cachestore.Variant // head, validators, life, tags; its body may still be on its way
+	whole   bool                // the variant's body is complete: nothing to read from the fill
+	shared  bool                // may be stored, so it may be shared
+	why     policy.Reason       // why not, or why a stored answer is used instead
+	stale   bool                // the variant is served stale in place of a failure
+	length  int64               // of the body in bytes, -1 unknown
+	private bool                // for requests without Authorization only when the leader had none
+
+	// What the fetch's session knew at the head, for the leader's.
+	peer     *origin.Peer
+	upstream *http.Request
+	response *http.Response // its head; the body is the fetch's
+	timing   Timing
+	retries  int
+	trace    trace
+}
+
+// flights are all fetches that can be joined, by key.
+type flights struct{ shards [64]flightShard }
+
+type flightShard struct {
+	mu   sync.Mutex
+	by   map[policy.Hash][]*flight
+	_pad [40]byte // shards do not share a cache line
+}
+
+func newFlights() *flights {
+	f := &flights{}
+	for i := range f.shards {
+		f.shards[i].by = map[policy.Hash][]*flight{}
+	}
+	return f
+}
+
+func (f *flights) shard(h policy.Hash) *flightShard { return &f.shards[h.Hi%uint64(len(f.shards))] }
+
+// join finds a flight that this request may follow: the same key, no purge of
+// it since the flight began, its first byte still held. It counts itself in.
+func (sh *flightShard) joinLocked(s *Session, e *Engine) (*flight, *cachestore.Reader) {
+	st := &s.state
+	if st.ask.Control.NoCache || st.avoid {
+		return nil, nil // never joins a flight older than itself
+	}
+	for _, fl := range sh.by[s.Cache.Key.Hash] {
+		if !fl.key.Equal(s.Cache.Key) || fl.followers >= e.limits.Followers {
+			continue
+		}
+		if e.index.CoversKnown(fl.key, fl.seq).Strength != purge.None {
+			continue
+		}
+		if fl.known() && !fl.suits(s) {
+			continue
+		}
+		r, err := fl.fill.Join()
+		if err != nil {
+			continue
+		}
+		fl.followers++
+		return fl, r
+	}
+	return nil, nil
+}
+
+func (sh *flightShard) add(fl *flight) {
+	sh.by[fl.key.Hash] = append(sh.by[fl.key.Hash], fl)
+}
+
+// remove takes a flight out of the table; nobody joins it any more.
+func (f *flights) remove(fl *flight) {
+	sh := f.shard(fl.key.Hash)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if fl.gone {
+		return
+	}
+	fl.gone = true
+	list := sh.by[fl.key.Hash]
+	for i, other := range list {
+		if other == fl {
+			list = append(list[:i:i], list[i+1:]...)
+			break
+		}
+	}
+	if len(list) == 0 {
+		delete(sh.by, fl.key.Hash)
+		return
+	}
+	sh.by[fl.key.Hash] = list
+}
+
+// known says whether the head is there.
+func (fl *flight) known() bool {
+	select {
+	case <-fl.headed:
+		return true
+	default:
+		return false
+	}
+}
+
+// suits says whether a follower may have this answer: it may be shared, was
+// selected by the same request values, and Authorization is no obstacle on
+// either side (RFC 9111, 3.5 and 4.1). The head must be known.
+func (fl *flight) suits(s *Session) bool {
+	o := &fl.out
+	if o.err != nil || !o.shared {
+		return false
+	}
+	v := o.variant
+	if (s.state.ask.Has&policy.HasAuthorization != 0 || o.private) && !v.SharedAuth {
+		return false
+	}
+	st := &s.state
+	st.selector = policy.AppendSelector(st.selector[:0], v.Vary, s.Request.Fields)
+	return string(st.selector) == string(v.Selector)
+}
+
+// publish sets the outcome and wakes everybody.
+func (fl *flight) publish(o outcome) {
+	s := fl.fetch
+	o.peer, o.upstream, o.response, o.timing, o.retries, o.trace = s.Peer, s.Upstream, s.Response, s.Timing, s.RetryCount, s.trace
+	fl.out = o
+	close(fl.headed)
+}
+
+// passInterim hands a 1xx answer to the leader; a full pipe drops it.
+func (fl *flight) passInterim(status int, h http.Header) {
+	if fl.interim == nil {
+		return
+	}
+	select {
+	case fl.interim <- interim{status, h.Clone()}:
+	default:
+	}
+}

@@ -1,0 +1,117 @@
+package edge
+
+import (
+	"time"
+
+	"edgecache/cachestore"
+	"edgecache/policy"
+	"edgecache/purge"
+)
+
+// finder is cache_lookup: it finds what is stored under a request's key and
+// says whether it may be used. It has no origin and never blocks.
+type finder struct {
+	store   cachestore.Store
+	index   *purge.Index
+	markers *cachestore.Markers
+	seed    policy.Seed
+	window  time.Duration // of a soft purge
+}
+
+// key builds the request's primary key in the session's buffers.
+func (f *finder) key(s *Session) {
+	st := &s.state
+	st.extra = s.route.Rules.Key.Extra(st.extra, s.Request.Fields)
+	s.Cache.Key, st.key = policy.NewKey(st.key[:0], f.seed, s.URL(), st.extra)
+}
+
+// find looks the key up and decides: served, served stale, or asked for. It
+// sets the session's cache result.
+func (f *finder) find(s *Session, now int64) policy.Use {
+	st := &s.state
+	c := &s.Cache
+	c.Status, c.Reason, c.Age = CacheMiss, policy.URIMiss, -1
+	res, presence := f.store.Peek(c.Key)
+	if presence == cachestore.Absent {
+		st.marked = f.marked(s, now)
+		return policy.UseNot
+	}
+	v, selector := res.Select(s.Request.Fields, st.selector[:0])
+	st.selector, st.found = selector, res
+	if v == nil {
+		c.Reason = policy.VaryMiss
+		st.marked = f.marked(s, now)
+		return policy.UseNot
+	}
+	if st.ask.Has&policy.HasAuthorization != 0 && !v.SharedAuth {
+		c.Reason = policy.Authorization
+		return policy.UseNot
+	}
+	return f.judge(s, v, now)
+}
+
+// judge says whether a matching variant may be used now: purges first, then
+// freshness and what the client asks (RFC 9111, 4).
+func (f *finder) judge(s *Session, v *cachestore.Variant, now int64) policy.Use {
+	st, c := &s.state, &s.Cache
+	st.life = v.Life
+	cover := f.covers(c.Key, v)
+	switch cover.Strength {
+	case purge.Hard:
+		c.Reason = policy.Purged
+		return policy.UseNot
+	case purge.Revalidate:
+		c.Reason, st.base, c.Variant = policy.Purged, v, v
+		return policy.UseValidate
+	case purge.Soft:
+		st.life, st.soft = v.Life.Soften(cover.SoftAt, f.window), true
+	}
+	use, why := policy.Reuse(&st.ask, &s.route.Rules, &st.life, now)
+	c.Variant, c.Reason = v, why
+	switch use {
+	case policy.UseServe:
+		c.Status = CacheHit
+		if st.life.At(now) != policy.StateFresh {
+			c.Status = CacheStale
+		}
+	case policy.UseRefresh:
+		c.Status, st.base = CacheStale, v
+		if st.soft {
+			c.Reason = policy.SoftPurged
+		}
+	default:
+		st.base = v
+		if st.soft && use == policy.UseValidate {
+			c.Reason = policy.Purged
+		}
+		return policy.UseValidate
+	}
+	c.Age = int64(st.life.Age(now) / time.Second)
+	c.TTL = int64(time.Duration(st.life.Born+int64(st.life.Fresh)-now) / time.Second)
+	return use
+}
+
+// covers says which purge covers a variant. A hit pays one compare while
+// nothing was purged: the number is loaded first, and what was found uncovered
+// up to it is remembered on the variant.
+func (f *finder) covers(k policy.Key, v *cachestore.Variant) purge.Cover {
+	now, checked := f.index.Now(), v.Checked()
+	if now <= checked {
+		return purge.Cover{}
+	}
+	cover := f.index.Covers(k, v.Tags, checked)
+	if cover.Strength == purge.None {
+		v.SetChecked(now)
+	}
+	return cover
+}
+
+// marked says whether a hit-for-miss marker stands for this request.
+func (f *finder) marked(s *Session, now int64) bool {
+	m, ok := f.markers.Has(s.Cache.Key, s.Request.Fields, now)
+	if !ok || f.index.CoversKnown(s.Cache.Key, m).Strength != purge.None {
+		return false
+	}
+	s.Cache.Reason = policy.HitForMiss
+	return true
+}

@@ -1,0 +1,324 @@
+package edge
+
+import (
+	"errors"
+	"io"
+	"net/http"
+
+	"edgecache/cachestore"
+	"edgecache/policy"
+	"edgecache/purge"
+)
+
+// maxRounds bounds the flights that one request follows before it goes alone.
+const maxRounds = 3
+
+// miss answers a request whose answer must be fetched: it follows a fetch that
+// is on its way, or leads one. A body under GET goes up, so what comes back
+// may be an answer to it and is not kept.
+func (e *Engine) miss(s *Session) {
+	if s.state.ask.Body {
+		s.bypass(policy.FatGet)
+		e.relay(s)
+		return
+	}
+	for {
+		b := e.board(s)
+		switch {
+		case b.look:
+			e.serveFound(s, e.finder.find(s, e.nanos()))
+			if s.ended {
+				return
+			}
+			continue
+		case b.flight == nil:
+			e.relay(s)
+			return
+		}
+		again := e.ride(s, b)
+		b.reader.Close()
+		if !again {
+			return
+		}
+	}
+}
+
+// boarding is how a request got on: by a flight of its own (it leads), by
+// another's, alone (no flight), or not at all, because the store has changed.
+type boarding struct {
+	flight *flight
+	reader *cachestore.Reader
+	leads  bool
+	look   bool
+}
+
+// board joins a flight, or starts one. A HEAD only follows: what it would
+// fetch could not be stored.
+func (e *Engine) board(s *Session) boarding {
+	st := &s.state
+	sh := e.flights.shard(s.Cache.Key.Hash)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if !st.marked {
+		if fl, r := sh.joinLocked(s, e); fl != nil {
+			s.Cache.Reason = policy.Collapsed
+			return boarding{flight: fl, reader: r}
+		}
+	}
+	if res, _ := e.store().Peek(s.Cache.Key); res != st.found && st.looks < maxRounds {
+		st.looks++ // a fetch has ended since the lookup: what it stored may do
+		return boarding{look: true}
+	}
+	if s.Request.Method != http.MethodGet || !e.takeOff() {
+		return boarding{}
+	}
+	fl := e.newFlight(s, KindClient)
+	fl.interim = make(chan interim, 8)
+	r, err := fl.fill.Join()
+	if err != nil || !e.background(func() { e.fly(fl) }) {
+		e.landed()
+		fl.endSeq()
+		return boarding{}
+	}
+	if !st.marked {
+		sh.add(fl)
+	}
+	return boarding{flight: fl, reader: r, leads: true}
+}
+
+// ride waits for the head, and sends the answer if it is this client's. True
+// asks for another flight: this one failed, may not be shared, was selected by
+// other request values, or is older than a purge that this client has seen.
+func (e *Engine) ride(s *Session, b boarding) (again bool) {
+	fl := b.flight
+	if !e.waitHead(s, fl, b.leads) {
+		e.fails(s, ErrClientGone)
+		return false
+	}
+	if !b.leads {
+		return e.follow(s, fl, b.reader)
+	}
+	o := &fl.out
+	o.brief(s)
+	switch {
+	case o.err != nil:
+		e.debrief(s, fl)
+		e.failFetch(s, o.err)
+		return false
+	case !o.shared && !o.stale && s.state.ask.Has&policy.HasRange != 0 && o.variant.Head.Status == http.StatusOK:
+		// The whole would come for the sake of a part, and not be kept.
+		b.reader.Close()
+		s.Response, s.Peer, s.ResponseReceived, s.tried = nil, nil, false, s.tried[:0]
+		s.bypass(o.why)
+		e.relay(s)
+		return false
+	}
+	s.Cache.Stored = o.shared && !o.stale
+	e.serveFlight(s, fl, b.reader)
+	e.debrief(s, fl)
+	return false
+}
+
+// follow is ride for those who do not lead.
+func (e *Engine) follow(s *Session, fl *flight, r *cachestore.Reader) (again bool) {
+	st, o := &s.state, &fl.out
+	st.rounds++
+	switch {
+	case o.err != nil && st.rounds >= maxRounds-1:
+		e.failFetch(s, o.err)
+		return false
+	case o.err != nil:
+		return true // one of those who waited takes the lead
+	case !fl.suits(s):
+		st.marked = st.marked || !o.shared
+		st.avoid = st.rounds >= maxRounds
+		return true
+	case e.index.Covers(fl.key, o.variant.Tags, fl.seq).Strength != purge.None:
+		st.avoid = st.rounds >= maxRounds
+		return true
+	}
+	e.serveFlight(s, fl, r)
+	return false
+}
+
+// waitHead waits for the flight's outcome, passing interim answers on to the
+// leader's client. False: the client left first.
+func (e *Engine) waitHead(s *Session, fl *flight, leads bool) bool {
+	gone := s.lane.Gone()
+	var early chan interim
+	if leads {
+		early = fl.interim
+	}
+	for {
+		select {
+		case <-fl.headed:
+			e.drainInterim(s, early)
+			return true
+		case i := <-early:
+			_ = s.lane.Interim(i.status, i.header) // a client that cannot be told is found out at the head
+		case <-gone:
+			return false
+		}
+	}
+}
+
+func (e *Engine) drainInterim(s *Session, early chan interim) {
+	for {
+		select {
+		case i := <-early:
+			_ = s.lane.Interim(i.status, i.header)
+		default:
+			return
+		}
+	}
+}
+
+// serveFlight sends the flight's answer to this client, from the fill while it
+// arrives, or from memory when the stored body is whole.
+func (e *Engine) serveFlight(s *Session, fl *flight, r *cachestore.Reader) {
+	o := &fl.out
+	v := o.variant
+	s.Cache.Variant = v
+	now := e.nanos()
+	if o.whole {
+		e.landOutcome(s, o, now)
+		if !v.Body.InMemory() {
+			e.fails(s, cachestore.ErrChunkGone)
+			return
+		}
+		e.deliver(s)
+		return
+	}
+	if o.response != nil && len(o.response.Header["Age"]) > 0 {
+		s.Cache.Age = seconds(v.Life.Age(now))
+	}
+	s.Cache.Unstored = policy.None
+	if !o.shared {
+		s.Cache.Unstored = o.why
+	}
+	e.stream(s, v, o.length, r)
+}
+
+// landOutcome fills in the cache result of an answer that a validation or a
+// failure gave: revalidated, or stale.
+func (e *Engine) landOutcome(s *Session, o *outcome, now int64) {
+	c := &s.Cache
+	c.Reason = o.why
+	if o.stale {
+		c.Status = CacheStale
+	}
+	c.Age = seconds(o.variant.Life.Age(now))
+	c.TTL = (o.variant.Life.Born + int64(o.variant.Life.Fresh) - now) / 1e9
+}
+
+// stream sends head and body as they arrive.
+func (e *Engine) stream(s *Session, v *cachestore.Variant, length int64, r *cachestore.Reader) {
+	e.shape(s, v.Head, &v.Validators, length)
+	head := e.filterDelivery(s, v.Head, &s.state.view)
+	if s.ended {
+		return
+	}
+	view := &s.state.view
+	e.writeTail(s, view)
+	s.Status = view.Status
+	if err := s.lane.SendHead(head, view); err != nil {
+		s.fail(clientGone(err))
+		return
+	}
+	if view.NoBody {
+		s.end(nil)
+		return
+	}
+	e.pump(s, r, view)
+}
+
+// pump copies the wanted bytes of the fill to the client.
+func (e *Engine) pump(s *Session, r *cachestore.Reader, view *View) {
+	skip, left := view.From, view.To-view.From
+	if view.Length < 0 {
+		left = -1
+	}
+	for left != 0 {
+		if !r.Ready() {
+			if err := s.lane.Flush(); err != nil {
+				s.fail(clientGone(err))
+				return
+			}
+		}
+		p, err := r.Next(s.Ctx)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			s.fail(err)
+			return
+		}
+		if skip > 0 {
+			n := min(skip, int64(len(p)))
+			skip, p = skip-n, p[n:]
+		}
+		if left >= 0 && int64(len(p)) > left {
+			p = p[:left]
+		}
+		if len(p) == 0 {
+			continue
+		}
+		if err := s.send(p); err != nil {
+			s.fail(clientGone(err))
+			return
+		}
+		if left > 0 {
+			left -= int64(len(p))
+		}
+	}
+	if left > 0 {
+		s.fail(io.ErrUnexpectedEOF)
+		return
+	}
+	s.end(r.Trailer())
+}
+
+// clientGone marks an error of the client's side.
+func clientGone(err error) error { return errors.Join(ErrClientGone, err) }
+
+// failFetch answers a request whose fetch failed: a hook's own answer, or an
+// error.
+func (e *Engine) failFetch(s *Session, err error) {
+	var f *filtered
+	if errors.As(err, &f) && (f.result.kind == resultReject || f.result.kind == resultRespond) {
+		e.apply(s, f.phase, f.result)
+		return
+	}
+	e.fails(s, err)
+}
+
+// brief tells the leader's session what the fetch knew at the head.
+func (o *outcome) brief(s *Session) {
+	s.Peer, s.Response, s.Upstream = o.peer, o.response, o.upstream
+	s.RetryCount, s.RequestSent, s.ResponseReceived = o.retries, o.timing.UpstreamRequestSent != 0, o.response != nil
+	s.Timing.takeUpstream(o.timing)
+	s.trace.splice(o.trace.list())
+}
+
+// debrief waits for the end of a fetch whose whole answer the leader sent, and
+// takes over what happened after the head, for the one log record. A client
+// that has left, or wanted only a part, is logged with what is known.
+func (e *Engine) debrief(s *Session, fl *flight) {
+	part := s.state.view.NoBody || s.state.view.Status == http.StatusPartialContent
+	if fl.out.err == nil && (s.Err != nil || part) {
+		return
+	}
+	<-fl.done
+	f := fl.fetch
+	s.Timing.takeUpstream(f.Timing)
+	s.Cache.Stored, s.Cache.Unstored = f.Cache.Stored, f.Cache.Unstored
+	if s.UserCtx == nil {
+		s.UserCtx = f.UserCtx
+	}
+}
+
+// takeUpstream copies the upstream times.
+func (t *Timing) takeUpstream(f Timing) {
+	t.UpstreamConnect, t.UpstreamRequestSent = f.UpstreamConnect, f.UpstreamRequestSent
+	t.UpstreamResponseStart, t.UpstreamResponseEnd = f.UpstreamResponseStart, f.UpstreamResponseEnd
+}

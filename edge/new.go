@@ -1,0 +1,116 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"edgecache/cachestore"
+	"edgecache/edge/origin"
+)
+
+// New makes an engine from c. The store, the purge log and the pools stay the
+// caller's to close, after the engine.
+func New(c Config) (*Engine, error) {
+	if c.Store == nil || c.Purges == nil {
+		return nil, errors.New("new engine: a store and a purge log are needed")
+	}
+	r, err := newRouter(&c)
+	if err != nil {
+		return nil, fmt.Errorf("new engine: %w", err)
+	}
+	e := &Engine{
+		cfg: c, limits: c.Limits.withDefaults(), router: r, index: c.Purges.Index(),
+		trusted: c.Trusted, log: c.Log, clock: c.Now, token: c.Token,
+		id:    fmt.Sprintf("edge-%08x", uint32(c.Seed)),
+		plain: origin.NewClient(origin.Config{}),
+	}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	if e.clock == nil {
+		e.clock = time.Now
+	}
+	e.ctx, e.stop = context.WithCancel(context.Background())
+	e.statusID = []byte(statusToken(c.CacheStatusID))
+	for p := range e.viaDown {
+		e.viaDown[p] = []byte("1.1 " + e.id) // the origin's side is HTTP/1.1
+	}
+	e.hidden = hiddenFields(&c)
+	e.finder = finder{store: c.Store, index: e.index, markers: cachestore.NewMarkers(0), seed: c.Seed, window: or(c.PurgeSoftWindow, 30*time.Second)}
+	e.cfg.HitForMiss = or(c.HitForMiss, 10*time.Second)
+	e.flights = newFlights()
+	e.metrics = newMetrics(e)
+	e.explain = newExplain(e.limits.Explain)
+	e.resolveHooks()
+	return e, nil
+}
+
+// resolveHooks looks once which phases the parts fill, and logs it: a hook
+// with a misspelt name shows here, by not being listed.
+func (e *Engine) resolveHooks() {
+	proxy := e.cfg.Proxy
+	parts := e.cfg.Parts
+	if proxy == nil {
+		proxy = e
+	} else {
+		parts = append([]any{proxy}, parts...)
+	}
+	e.hooks = resolve(proxy, parts)
+	for _, p := range parts {
+		e.log.Info("part", "type", fmt.Sprintf("%T", p), "phases", Phases(p))
+	}
+}
+
+func (l Limits) withDefaults() Limits {
+	l.BodyBuffer = or(l.BodyBuffer, 1<<20)
+	l.Object = or(l.Object, 20<<30)
+	l.Ahead = or(l.Ahead, 8<<20)
+	l.Refreshes = or(l.Refreshes, 64)
+	l.Ranges = or(l.Ranges, 16)
+	l.Fetches = or(l.Fetches, 10_000)
+	l.Explain = or(l.Explain, 256)
+	l.Followers = or(l.Followers, 10_000)
+	l.FetchTimeout = or(l.FetchTimeout, time.Minute)
+	return l
+}
+
+func or[T comparable](v, fallback T) T {
+	var zero T
+	if v == zero {
+		return fallback
+	}
+	return v
+}
+
+// statusToken is the id as a structured field's item: a token, or a string.
+func statusToken(id string) string {
+	if id == "" {
+		return "edge"
+	}
+	for i, c := range []byte(id) {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && (i == 0 || c != '-' && c != '.' && c != '_' && (c < '0' || c > '9')) {
+			return strconv.QuoteToASCII(id)
+		}
+	}
+	return id
+}
+
+// hiddenFields are taken out of every answer on delivery and kept with the
+// stored object, for its tags and for 304s.
+func hiddenFields(c *Config) []string {
+	hidden := []string{"Surrogate-Key", "Cache-Tag", "Surrogate-Control", "Cdn-Cache-Control"}
+	for i := range c.Routes {
+		for _, name := range c.Routes[i].Rules.TagHeaders {
+			if name = http.CanonicalHeaderKey(name); name != "Cache-Groups" {
+				hidden = append(hidden, name)
+			}
+		}
+	}
+	return hidden
+}

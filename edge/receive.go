@@ -1,0 +1,159 @@
+package edge
+
+import (
+	"errors"
+	"io"
+	"net/http"
+
+	"edgecache/cachestore"
+	"edgecache/policy"
+	"edgecache/purge"
+)
+
+// receive takes an answer in: it is judged, its head is published, its body
+// runs through the fill, and in the end it is stored, if it may be.
+func (e *Engine) receive(fl *flight, res *http.Response) {
+	s := fl.fetch
+	d := e.decide(s, res.StatusCode, res.Header, closeDelimited(s.Request.Method, res))
+	length := res.ContentLength
+	if !bodyAllowed(s.Request.Method, res.StatusCode) {
+		length = 0
+	}
+	var w cachestore.Writer
+	if d.Store {
+		w = e.store().Begin(fl.key, cachestore.Meta{Length: length})
+		if err := w.Chunk(nil); err != nil {
+			w.Abort()
+			d.Store, d.Why = false, refusal(err)
+		}
+	}
+	v := e.variant(fl, res, &d)
+	e.mark(fl, &d, v)
+	if d.Store {
+		s.trace.mark(PhaseCacheStore)
+		fl.fill.Keep(w)
+	} else {
+		s.Cache.Unstored = d.Why
+		e.dropBase(fl, res.StatusCode)
+		e.flights.remove(fl)
+	}
+	fl.fill.Expect(length)
+	fl.publish(outcome{variant: v, shared: d.Store, why: d.Why, length: length, private: e.authorizedFetch(s)})
+	e.takeIn(fl, res, v, d.Store)
+}
+
+func refusal(err error) policy.Reason {
+	if errors.Is(err, cachestore.ErrTooLarge) {
+		return policy.TooLarge
+	}
+	return policy.TierRefused
+}
+
+// decide judges an answer and lets the hooks shorten or forbid.
+func (e *Engine) decide(s *Session, status int, h http.Header, cut bool) policy.Decision {
+	times := policy.Times{RequestAt: s.Timing.UpstreamRequestSent, ResponseAt: s.Timing.UpstreamResponseStart}
+	d := policy.Judge(&s.state.ask, &s.route.Rules, &policy.Response{Status: status, Header: h, CloseDelimited: cut}, s.URL(), times)
+	if d.Store && !s.CacheEnabled {
+		d.Store, d.Why = false, policy.Hook
+	}
+	if !d.Store {
+		return d
+	}
+	for _, hook := range e.hooks.store {
+		mine := d
+		err := hook.CacheStore(s, &mine)
+		if err != nil || !mine.Store {
+			d.Store, d.Why = false, policy.Hook
+			return d
+		}
+		d.Life = d.Life.Shortened(mine.Life)
+	}
+	return d
+}
+
+// variant is the answer as it would be stored, without its body.
+func (e *Engine) variant(fl *flight, res *http.Response, d *policy.Decision) *cachestore.Variant {
+	for _, name := range d.Strip {
+		res.Header.Del(name)
+	}
+	return &cachestore.Variant{
+		Head: cachestore.NewHead(res.StatusCode, res.Header, e.hidden),
+		Life: d.Life, Vary: d.Vary, Tags: d.Tags, PurgeSeq: fl.seq, SharedAuth: d.SharedAuth,
+		Selector:   policy.AppendSelector(nil, d.Vary, fl.fetch.Request.Fields),
+		Validators: validators(res.Header), StoredAt: e.nanos(),
+	}
+}
+
+// mark leaves a hit-for-miss marker for an answer that may not be stored, so
+// that the next requests do not wait for each other; one that may be removes it.
+func (e *Engine) mark(fl *flight, d *policy.Decision, v *cachestore.Variant) {
+	if e.cfg.HitForMiss < 0 {
+		return
+	}
+	if d.Store {
+		e.finder.markers.Remove(fl.key)
+		return
+	}
+	e.finder.markers.Put(cachestore.Marker{
+		Key: fl.key, Vary: v.Vary, Selector: v.Selector, PurgeSeq: fl.seq,
+		Until: e.nanos() + int64(e.cfg.HitForMiss),
+	})
+}
+
+// dropBase takes the stored answer out when the origin has replaced it by one
+// that may not be stored. An error of the origin's leaves it.
+func (e *Engine) dropBase(fl *flight, status int) {
+	if fl.base != nil && status < 500 {
+		e.swap(fl.key, fl.base, nil)
+	}
+}
+
+// takeIn reads the body into the fill and stores it when it is whole.
+func (e *Engine) takeIn(fl *flight, res *http.Response, v *cachestore.Variant, keep bool) {
+	s := fl.fetch
+	for {
+		space, err := fl.fill.Space(s.Ctx)
+		if err != nil {
+			e.lose(fl, err)
+			return
+		}
+		n, err := res.Body.Read(space)
+		if n > 0 {
+			fl.fill.Advance(n)
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			e.lose(fl, err)
+			return
+		}
+	}
+	s.Timing.UpstreamResponseEnd = e.nanos()
+	if _, err := fl.fill.Finish(res.Trailer); err != nil {
+		e.lose(fl, err)
+		return
+	}
+	if keep {
+		e.commit(fl, v)
+	}
+}
+
+// commit stores a whole answer, unless a purge came while it was on its way.
+func (e *Engine) commit(fl *flight, v *cachestore.Variant) {
+	s := fl.fetch
+	kept, why := fl.fill.Kept()
+	switch {
+	case !kept:
+		s.Cache.Unstored = refusal(why)
+	case e.index.Covers(fl.key, v.Tags, fl.seq).Strength != purge.None:
+		fl.fill.Discard()
+		s.Cache.Unstored = policy.Purged
+	default:
+		if err := fl.fill.Commit(v); err != nil {
+			s.Cache.Unstored = refusal(err)
+			return
+		}
+		s.Cache.Stored = true
+	}
+}

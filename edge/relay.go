@@ -1,0 +1,187 @@
+package edge
+
+import (
+	"context"
+	"io"
+	"net/http"
+
+	"github.com/valyala/bytebufferpool"
+
+	"edgecache/cachestore"
+	"edgecache/policy"
+	"edgecache/purge"
+)
+
+// relayBytes is how much of a body is held between two writes.
+const relayBytes = 32 << 10
+
+// relay passes a request on and its answer back on the client's goroutine.
+// Nothing is stored. The request's body is streamed.
+func (e *Engine) relay(s *Session) {
+	ctx, cancel := context.WithCancel(e.ctx)
+	defer cancel()
+	s.Ctx = ctx
+	watch := e.watchClient(s, ctx, cancel)
+	q := &question{interim: func(status int, h http.Header) { _ = s.lane.Interim(status, h) }}
+	if s.Request.Body != nil {
+		q.body = &requestBody{r: s.Request.Body}
+		defer q.body.cut()
+	}
+	res, err := e.ask(s, q)
+	if err != nil {
+		if ctx.Err() != nil && e.ctx.Err() == nil && q.body.fault() == nil {
+			err = clientGone(err)
+		}
+		watch()
+		e.failFetch(s, err)
+		return
+	}
+	defer res.Body.Close()
+	defer watch()
+	if s.Cache.Unstored == policy.None {
+		s.Cache.Unstored = s.Cache.Reason
+	}
+	e.invalidate(s, res)
+	s.relayAge(e, res)
+	head := cachestore.NewHead(res.StatusCode, res.Header, e.hidden)
+	v := &s.state.view
+	*v = View{Status: res.StatusCode, Length: res.ContentLength, Close: v.Close}
+	v.NoBody = !bodyAllowed(s.Request.Method, res.StatusCode)
+	if v.NoBody && s.Request.Method != http.MethodHead {
+		v.Length = LengthNone
+	}
+	if s.Request.Method == http.MethodHead && res.Header.Get("Content-Length") == "" {
+		v.Length = LengthNone
+	}
+	head = e.filterDelivery(s, head, v)
+	if s.ended {
+		return
+	}
+	e.writeTail(s, v)
+	s.Status = v.Status
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		e.tunnel(s, head, res)
+		return
+	}
+	if err := s.lane.SendHead(head, v); err != nil {
+		s.fail(clientGone(err))
+		return
+	}
+	if v.NoBody {
+		s.Timing.UpstreamResponseEnd = e.nanos()
+		s.end(nil)
+		return
+	}
+	e.copyBody(s, res, q)
+}
+
+// relayAge gives the answer the origin's Age, plus our delay.
+func (s *Session) relayAge(e *Engine, res *http.Response) {
+	s.Cache.Age = -1
+	if len(res.Header["Age"]) == 0 {
+		return
+	}
+	times := policy.Times{RequestAt: s.Timing.UpstreamRequestSent, ResponseAt: s.Timing.UpstreamResponseStart}
+	rules := &policy.Rules{}
+	if s.route != nil {
+		rules = &s.route.Rules
+	}
+	d := policy.Judge(&s.state.ask, rules, &policy.Response{Status: res.StatusCode, Header: res.Header}, s.URL(), times)
+	s.Cache.Age = seconds(d.Life.Age(e.nanos()))
+}
+
+// watchClient cancels the request when the client leaves. The returned
+// function ends the watch and waits for it.
+func (e *Engine) watchClient(s *Session, ctx context.Context, cancel context.CancelFunc) (stop func()) {
+	gone := s.lane.Gone()
+	if gone == nil {
+		return func() {}
+	}
+	ended, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		select {
+		case <-gone:
+			cancel()
+		case <-ended:
+		case <-ctx.Done():
+		}
+	}()
+	stopped := false
+	return func() {
+		if !stopped {
+			stopped = true
+			close(ended)
+			<-over
+		}
+	}
+}
+
+// copyBody streams the origin's body to the client, a buffer at a time.
+func (e *Engine) copyBody(s *Session, res *http.Response, q *question) {
+	b := bytebufferpool.Get()
+	defer releaseBuffer(b)
+	if cap(b.B) < relayBytes {
+		b.B = make([]byte, relayBytes)
+	}
+	p := b.B[:relayBytes]
+	if err := s.lane.Flush(); err != nil { // the head: the body may be slow
+		s.fail(clientGone(err))
+		return
+	}
+	for {
+		n, err := res.Body.Read(p)
+		if n > 0 {
+			if werr := s.send(p[:n]); werr != nil {
+				s.fail(clientGone(werr))
+				return
+			}
+		}
+		if err == io.EOF {
+			break
+		}
+		if err == nil {
+			err = s.lane.Flush()
+		}
+		if err != nil {
+			if fault := q.body.fault(); fault != nil {
+				err = fault
+			}
+			s.fail(err)
+			return
+		}
+	}
+	s.Timing.UpstreamResponseEnd = e.nanos()
+	s.end(res.Trailer)
+}
+
+// tunnel joins client and origin after a 101.
+func (e *Engine) tunnel(s *Session, head *cachestore.Head, res *http.Response) {
+	up, ok := res.Body.(io.ReadWriteCloser)
+	if !ok {
+		e.fails(s, ErrBadUpstream)
+		return
+	}
+	v := &s.state.view
+	v.Length, v.NoBody, v.Close = LengthNone, true, true
+	v.Tail = append(v.Tail, policy.Field{Name: []byte("Upgrade"), Value: []byte(s.Request.Upgrade)})
+	s.ended = true
+	if err := s.lane.Tunnel(head, v, up); err != nil {
+		s.Err = err
+	}
+	s.Timing.UpstreamResponseEnd = e.nanos()
+}
+
+// invalidate applies what an answer to an unsafe request makes invalid (RFC
+// 9111, 4.4), before that answer goes out.
+func (e *Engine) invalidate(s *Session, res *http.Response) {
+	if !policy.Invalidates(s.Request.Method, res.StatusCode) {
+		return
+	}
+	urls := policy.InvalidatedURLs(s.URL(), res.Header)
+	entries := make([]purge.Entry, 0, len(urls))
+	for _, u := range urls {
+		entries = append(entries, purge.URLEntry(u, purge.Revalidate))
+	}
+	e.cfg.Purges.Invalidate(entries)
+}

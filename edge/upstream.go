@@ -1,0 +1,175 @@
+package edge
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"edgecache/cachestore"
+	"edgecache/edge/origin"
+	"edgecache/policy"
+)
+
+// question is what one run of the upstream phases asks.
+type question struct {
+	// shared says that the answer may be stored: only our own validators go
+	// up, the client's conditionals and Range stay behind.
+	shared bool
+	// base is a stored answer that a 304 may confirm; nil for none.
+	base *cachestore.Variant
+	// body is the request's body; nil for none.
+	body *requestBody
+	// interim hears of 102 and 103; nil drops them.
+	interim func(status int, h http.Header)
+}
+
+// request builds what the origin is asked: the client's fields that may go on,
+// what we say about ourselves and the client, and the route's own.
+func (e *Engine) request(s *Session, q *question, p *origin.Peer, pool *origin.Pool) *http.Request {
+	r := &s.Request
+	h := make(http.Header, len(r.Fields)+10)
+	for _, f := range r.Fields {
+		name := http.CanonicalHeaderKey(string(f.Name))
+		h[name] = append(h[name], string(f.Value))
+	}
+	if q.shared {
+		ownConditions(h, q.base)
+		if r.Fields.Has("Accept-Encoding") {
+			h["Accept-Encoding"] = []string{string(policy.CanonicalEncodings(nil, r.Fields))}
+		}
+	}
+	e.introduce(s, h)
+	if s.route != nil {
+		for _, name := range s.route.RequestHeaders.Remove {
+			h.Del(name)
+		}
+		for name, value := range s.route.RequestHeaders.Set {
+			h.Set(name, value)
+		}
+	}
+	host := string(r.Host)
+	if pool != nil {
+		host = pool.HostMode().Host(host, p)
+	}
+	out := &http.Request{Method: r.Method, URL: target(s, p), Host: host, Header: h, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	if q.body != nil {
+		out.Body, out.ContentLength = q.body, r.Length
+		if s.RequestBody != nil {
+			buffered := s.RequestBody.B
+			out.ContentLength = int64(len(buffered))
+			out.Body = io.NopCloser(bytes.NewReader(buffered))
+			out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(buffered)), nil }
+		}
+		// A body under GET has no meaning that an origin must know. One that
+		// takes it for the next request must not find a next reader.
+		out.Close = r.Method == http.MethodGet || r.Method == http.MethodHead
+	}
+	return out
+}
+
+// target is the request's url as it is keyed: the same bytes go up.
+func target(s *Session, p *origin.Peer) *url.URL {
+	u := &url.URL{Scheme: p.URL.Scheme, Host: p.URL.Host, RawQuery: string(s.Request.Query)}
+	u.ForceQuery = s.Request.HasQuery && len(s.Request.Query) == 0
+	path := string(s.Request.Path)
+	if !strings.HasPrefix(path, "//") {
+		u.Opaque = path
+		return u
+	}
+	u.RawPath = path
+	if plain, err := url.PathUnescape(path); err == nil {
+		u.Path = plain
+	}
+	return u
+}
+
+// ownConditions replaces a client's conditionals by ours (RFC 9111, 4.3.1).
+func ownConditions(h http.Header, base *cachestore.Variant) {
+	for _, name := range []string{"If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range", "Range"} {
+		delete(h, name)
+	}
+	if base == nil {
+		return
+	}
+	if tag := base.Validators.ETag; len(tag) > 0 {
+		h["If-None-Match"] = []string{string(tag)}
+	}
+	if at := base.Validators.LastModified; len(at) > 0 {
+		h["If-Modified-Since"] = []string{string(at)}
+	}
+}
+
+// introduce says who asks, and for whom.
+func (e *Engine) introduce(s *Session, h http.Header) {
+	r := &s.Request
+	remote := r.Remote.Addr().Unmap()
+	if old := h["X-Forwarded-For"]; len(old) > 0 && e.trusted.has(remote) {
+		h["X-Forwarded-For"] = []string{strings.Join(old, ", ") + ", " + remote.String()}
+	} else {
+		h["X-Forwarded-For"] = []string{remote.String()}
+	}
+	h["X-Real-Ip"] = []string{string(s.Client)}
+	h["X-Forwarded-Proto"] = []string{s.Scheme}
+	h["X-Request-Id"] = []string{string(s.ID)}
+	h["Via"] = append(h["Via"], r.Proto.via()+" "+e.id)
+	h["Cdn-Loop"] = []string{strings.Join(append(h["Cdn-Loop"], e.id), ", ")}
+	for _, name := range responseOnly {
+		delete(h, name)
+	}
+	if r.Upgrade != "" {
+		h["Connection"] = []string{"Upgrade"}
+		h["Upgrade"] = []string{r.Upgrade}
+	}
+}
+
+// responseOnly are fields that mean something only in an answer; a request's
+// copy is ignored and goes no further.
+var responseOnly = []string{"Surrogate-Control", "Cdn-Cache-Control", "Cache-Tag", "Surrogate-Key"}
+
+// hopByHop are the fields of an answer that concern this connection only
+// (RFC 9110, 7.6.1).
+var hopByHop = []string{"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
+
+// clean removes from an origin's answer what must not go on, and gives it a
+// Date if it has none (RFC 9110, 6.6.1).
+func (e *Engine) clean(s *Session, res *http.Response) {
+	for _, line := range res.Header["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = strings.TrimSpace(name); name != "" && !keptThough(name) {
+				res.Header.Del(name)
+			}
+		}
+	}
+	for _, name := range hopByHop {
+		delete(res.Header, name)
+	}
+	if s.route != nil {
+		for _, name := range s.route.without {
+			res.Header.Del(name)
+		}
+	}
+	if len(res.Header["Date"]) == 0 {
+		res.Header.Set("Date", e.now().UTC().Format(http.TimeFormat))
+	}
+}
+
+// keptThough says whether a field stays though Connection lists it.
+func keptThough(name string) bool {
+	for _, n := range []string{"Cache-Control", "Age", "Content-Length", "Set-Cookie", "Date", "Expires", "Vary"} {
+		if strings.EqualFold(name, n) {
+			return true
+		}
+	}
+	return false
+}
+
+// closeDelimited says whether only the connection's end ends the body.
+func closeDelimited(method string, res *http.Response) bool {
+	return res.ContentLength < 0 && len(res.TransferEncoding) == 0 && bodyAllowed(method, res.StatusCode)
+}
+
+func bodyAllowed(method string, status int) bool {
+	return method != http.MethodHead && status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
+}
