@@ -1,9 +1,6 @@
 package policy
 
-import (
-	"bytes"
-	"time"
-)
+import "bytes"
 
 // Validators are what a stored answer is compared by (RFC 9110, 8.8). The
 // slices are as the origin sent them; times are Unix seconds, 0 for none.
@@ -148,13 +145,4 @@ func dateField(f Fields, name string) (at int64, ok bool) {
 	}
 	t, ok := parseDate(trim(f[i].Value))
 	return t.Unix(), ok
-}
-
-// parseDate is ParseDate for views, without an allocation.
-func parseDate(b []byte) (time.Time, bool) {
-	var room [maxDate]byte
-	if len(b) > maxDate {
-		return time.Time{}, false
-	}
-	return ParseDate(string(room[:copy(room[:], b)]))
 }

@@ -79,7 +79,7 @@ func cutMember(list []byte) (member, rest []byte) {
 // asks more of the cache: max-age 0, no max-stale.
 func (c *Control) add(d directive) {
 	got, err := cacheobject.ParseRequestCacheControl(d.text)
-	if err != nil {
+	if err != nil || d.torn {
 		got = &cacheobject.RequestCacheDirectives{MaxAge: -1, MinFresh: -1, MaxStale: -1}
 	}
 	switch d.name {

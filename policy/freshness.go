@@ -9,6 +9,8 @@ import (
 const (
 	defaultTTLMax       = 365 * 24 * time.Hour
 	defaultHeuristicMax = 24 * time.Hour
+
+	maxSpan = (maxDelta + 1) * time.Second // no span is longer, so sums never overflow
 )
 
 // life computes when the answer was born and how long it lives.
@@ -30,7 +32,7 @@ func (j *judge) life() Life {
 	if most <= 0 {
 		most = defaultTTLMax
 	}
-	l.Fresh = min(l.Fresh, most)
+	l.Fresh = min(l.Fresh, most, maxSpan)
 	j.windows(&l)
 	return l
 }
@@ -148,13 +150,13 @@ func (j *judge) windows(l *Life) {
 	l.SWR = window(j.r.StaleWhileRevalidate, j.cc.StaleWhileRevalidate)
 	l.SIE = window(j.r.StaleIfError, j.cc.StaleIfError)
 	if !l.SharedMaxAge {
-		l.Dead = max(j.r.StaleIfDead, 0)
+		l.Dead = min(max(j.r.StaleIfDead, 0), maxSpan)
 	}
 }
 
 func window(route Window, header Delta) time.Duration {
 	if route.Fixed {
-		return max(route.For, 0)
+		return min(max(route.For, 0), maxSpan)
 	}
 	return header.Span
 }

@@ -12,7 +12,7 @@ type Decision struct {
 	Store    bool
 	Why      Reason // Stored, or why not
 	Life     Life
-	Vary     []string // names that select the variant: lower case, sorted, unique
+	Vary     []string // names that select the variant: lower case, sorted, unique; known for what is not stored, too
 	Tags     []uint64 // HashTag of each tag, HashGroup of each Cache-Group
 	TagNames []string // the same as texts, for people to read
 	Strip    []string // canonical names of fields that must not be stored
@@ -37,11 +37,13 @@ func Judge(a *Ask, r *Rules, res *Response, at URL, t Times) Decision {
 	d := Decision{SharedAuth: j.cc.Public || j.cc.SMaxAge.Set || j.cc.MustRevalidate}
 	d.Life = j.life()
 	d.Explicit = d.Life.Explicit
+	vary := j.vary(&d)
 	for _, test := range [...]func(*Decision) Reason{
-		j.request, j.status, j.directives, j.cookies, j.names, j.freshness,
+		j.request, j.status, j.directives, j.cookies, func(*Decision) Reason { return vary },
+		j.tags, j.freshness,
 	} {
 		if d.Why = test(&d); d.Why != None {
-			return Decision{Why: d.Why, SharedAuth: d.SharedAuth, Explicit: d.Explicit}
+			return Decision{Why: d.Why, Vary: d.Vary, SharedAuth: d.SharedAuth, Explicit: d.Explicit}
 		}
 	}
 	d.Store, d.Why = true, Stored
@@ -162,16 +164,14 @@ func (j *judge) cookies(d *Decision) Reason {
 	return None
 }
 
-// names tests and collects what the answer is found by.
-func (j *judge) names(d *Decision) (why Reason) {
+// vary tests and collects what variants are selected by.
+func (j *judge) vary(d *Decision) (why Reason) {
 	most := j.r.MaxVary
-	if most == 0 {
+	if most <= 0 {
 		most = defaultMaxVary
 	}
-	if d.Vary, why = readVary(j.res.Header["Vary"], most); why != None {
-		return why
-	}
-	return j.tags(d)
+	d.Vary, why = readVary(j.res.Header["Vary"], most)
+	return why
 }
 
 // defaultMaxVary is limits.vary_names.

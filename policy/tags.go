@@ -13,54 +13,60 @@ const (
 	maxTagBytes    = 256
 )
 
-// tags collects the tags by which an answer can be purged: those of its tag
-// fields and those of the route.
+// tags collects the tags by which an answer can be purged: those of the route
+// and those of the answer's tag fields.
 func (j *judge) tags(d *Decision) Reason {
-	most := j.r.MaxTags
-	if most == 0 {
-		most = defaultMaxTags
+	c := tagList{most: j.r.MaxTags}
+	if c.most <= 0 {
+		c.most = defaultMaxTags
 	}
 	for _, tag := range j.r.Tags {
-		d.addTag(tag, HashTag(tag))
+		c.add(tag, HashTag(tag))
 	}
 	for _, name := range j.r.TagHeaders {
-		if lines := j.res.Header[name]; name == "Cache-Groups" {
-			j.groups(d, lines)
-		} else {
-			for _, line := range lines {
-				for tag := range strings.FieldsFuncSeq(line, tagBreak(name)) {
-					tag = strings.Trim(tag, " \t")
-					if tag != "" && len(d.Tags) <= most {
-						d.addTag(tag, HashTag(tag))
-					}
+		lines := j.res.Header[name]
+		if name == "Cache-Groups" {
+			c.addGroups(lines, j.at)
+			continue
+		}
+		for _, line := range lines {
+			for tag := range strings.FieldsFuncSeq(line, tagBreak(name)) {
+				if tag = strings.Trim(tag, " \t"); tag != "" {
+					c.add(tag, HashTag(tag))
 				}
 			}
 		}
 	}
-	for _, tag := range d.TagNames {
-		if len(tag) > maxTagBytes {
-			return TooManyTags
-		}
-	}
-	if len(d.Tags) > most {
+	if c.over {
 		return TooManyTags
 	}
+	d.Tags, d.TagNames = c.hashes, c.names
 	return None
 }
 
-// tagBreak is what divides the tags in a field: commas in Cache-Tag and its
-// kin, whose tags may have blanks; blanks, too, in Surrogate-Key and all
-// others.
-func tagBreak(name string) func(rune) bool {
-	if strings.HasSuffix(name, "-Tag") {
-		return func(c rune) bool { return c == ',' }
-	}
-	return func(c rune) bool { return c == ',' || c == ' ' || c == '\t' }
+// tagList is the tags of one answer, without doubles.
+type tagList struct {
+	hashes []uint64
+	names  []string
+	most   int
+	over   bool // there are more than most, or one is too long
 }
 
-// groups reads Cache-Groups (RFC 9875): a list of strings; a malformed one is
-// ignored. A group belongs to the origin that named it.
-func (j *judge) groups(d *Decision, lines []string) {
+func (c *tagList) add(name string, hash uint64) {
+	switch {
+	case c.over || slices.Contains(c.hashes, hash):
+		return
+	case len(c.hashes) == c.most || len(name) > maxTagBytes:
+		c.over = true
+		return
+	}
+	c.hashes = append(c.hashes, hash)
+	c.names = append(c.names, name)
+}
+
+// addGroups reads Cache-Groups (RFC 9875): a list of strings; a malformed one
+// is ignored. A group belongs to the origin that named it.
+func (c *tagList) addGroups(lines []string, at URL) {
 	if len(lines) == 0 {
 		return
 	}
@@ -71,14 +77,17 @@ func (j *judge) groups(d *Decision, lines []string) {
 	for _, member := range list {
 		item, _ := member.(httpsfv.Item)
 		if group, ok := item.Value.(string); ok {
-			d.addTag(group, HashGroup(j.at.Scheme, string(j.at.Host), group))
+			c.add(group, HashGroup(at.Scheme, string(at.Host), group))
 		}
 	}
 }
 
-func (d *Decision) addTag(name string, hash uint64) {
-	if !slices.Contains(d.Tags, hash) {
-		d.Tags = append(d.Tags, hash)
-		d.TagNames = append(d.TagNames, name)
+// tagBreak is what divides the tags in a field: commas in Cache-Tag and its
+// kin, whose tags may have blanks; blanks, too, in Surrogate-Key and all
+// others.
+func tagBreak(name string) func(rune) bool {
+	if strings.HasSuffix(name, "-Tag") {
+		return func(c rune) bool { return c == ',' }
 	}
+	return func(c rune) bool { return c == ',' || c == ' ' || c == '\t' }
 }

@@ -119,7 +119,10 @@ func CanonicalEncodings(dst []byte, f Fields) []byte {
 		for list := f[i].Value; len(list) > 0; {
 			var member []byte
 			member, list = cutMember(list)
-			name, q := cutQuality(member)
+			name, q, ok := cutQuality(member)
+			if !ok {
+				q = 0
+			}
 			bits := codingOf(name)
 			if EqualFold(name, "*") {
 				rest = q
@@ -158,83 +161,29 @@ func codingOf(name []byte) int {
 }
 
 // cutQuality divides "gzip;q=0.5" into its name and its weight in thousandths
-// (RFC 9110, 12.4.2); a malformed weight is 0.
-func cutQuality(member []byte) (name []byte, q int) {
+// (RFC 9110, 12.4.2).
+func cutQuality(member []byte) (name []byte, q int, ok bool) {
 	name, params, found := bytes.Cut(member, semicolon)
 	name = trim(name)
 	if !found {
-		return name, 1000
+		return name, 1000, true
 	}
 	params = trim(params)
 	if len(params) < 3 || lower(params[0]) != 'q' || params[1] != '=' {
-		return name, 0
+		return name, 0, false
 	}
 	v := params[2:]
 	if v[0] != '0' && v[0] != '1' || len(v) > 5 || len(v) > 1 && v[1] != '.' {
-		return name, 0
+		return name, 0, false
 	}
 	q = int(v[0]-'0') * 1000
 	for i, scale := 2, 100; i < len(v); i, scale = i+1, scale/10 {
 		if !isDigit(v[i]) {
-			return name, 0
+			return name, 0, false
 		}
 		q += int(v[i]-'0') * scale
 	}
-	if q > 1000 {
-		return name, 0
-	}
-	return name, q
+	return name, q, q <= 1000
 }
 
 var semicolon = []byte{';'}
-
-// maxLanguages is how many ranges of Accept-Language are put in order; a longer
-// list stays as it is.
-const maxLanguages = 16
-
-// appendLanguages appends Accept-Language (RFC 9110, 12.5.4) in lower case,
-// ordered by weight and then by name: the order of equal weights means nothing.
-func appendLanguages(dst []byte, f Fields) (_ []byte, present bool) {
-	type language struct {
-		name []byte
-		q    int
-	}
-	var room [maxLanguages]language
-	all := room[:0]
-	for i := f.Next("accept-language", 0); i >= 0; i = f.Next("accept-language", i+1) {
-		present = true
-		for list := f[i].Value; len(list) > 0; {
-			var member []byte
-			if member, list = cutMember(list); len(member) == 0 {
-				continue
-			}
-			if len(all) == maxLanguages {
-				return appendCombined(dst, "accept-language", f)
-			}
-			name, q := cutQuality(member)
-			all = append(all, language{name, q})
-		}
-	}
-	slices.SortFunc(all, func(a, b language) int {
-		if a.q != b.q {
-			return b.q - a.q
-		}
-		return compareFold(a.name, b.name)
-	})
-	for _, l := range all {
-		for _, c := range l.name {
-			dst = append(dst, lower(c))
-		}
-		dst = append(dst, ';', byte('0'+l.q/1000), byte('0'+l.q/100%10), byte('0'+l.q/10%10), byte('0'+l.q%10), ',')
-	}
-	return dst, present
-}
-
-func compareFold(a, b []byte) int {
-	for i := 0; i < len(a) && i < len(b); i++ {
-		if d := int(lower(a[i])) - int(lower(b[i])); d != 0 {
-			return d
-		}
-	}
-	return len(a) - len(b)
-}
