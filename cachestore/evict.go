@@ -1,0 +1,267 @@
+package cachestore
+
+import "edgecache/policy"
+
+// work carries out Ristretto's verdicts, and makes room when bytes are over the
+// configured size. It is the tier's only goroutine.
+func (m *Memory) work() {
+	for {
+		select {
+		case e := <-m.leaving:
+			m.evict(e)
+		case <-m.kick:
+			m.makeRoom(m.config.Size)
+		case <-m.done:
+			return
+		}
+	}
+}
+
+// wake makes the worker look at the bytes; it never blocks.
+func (m *Memory) wake() {
+	select {
+	case m.kick <- struct{}{}:
+	default:
+	}
+}
+
+// makeRoom brings the accounted bytes down to limit, if what is stored allows
+// it: first what Ristretto has said, then what it says when asked to decide,
+// then the hand.
+func (m *Memory) makeRoom(limit int64) (enough bool) {
+	m.eviction.Lock()
+	defer m.eviction.Unlock()
+	m.carryOutLocked()
+	if m.bytes.used.Load() <= limit {
+		return true
+	}
+	m.main.settle()
+	m.carryOutLocked()
+	return m.handLocked(limit)
+}
+
+// carryOutLocked evicts what Ristretto let go, as far as it is known by now.
+func (m *Memory) carryOutLocked() {
+	for range leavingQueue {
+		select {
+		case e := <-m.leaving:
+			m.evict(e)
+			continue
+		default:
+		}
+		break
+	}
+	if !m.overflow.Swap(false) {
+		return
+	}
+	m.table.each(func(r *Resource) bool {
+		for _, v := range r.Variants {
+			if e := v.place.Load(); e != nil && e.at() == placeLeaving {
+				m.evict(e)
+			}
+		}
+		return true
+	})
+}
+
+const handReach = 16 // resources of a shard that the hand looks at in one visit
+
+// handLocked goes over the table, a few resources a shard, and evicts variants
+// that were not used since it last saw them, until the bytes are within limit.
+// After two rounds that freed nothing it spares nobody.
+func (m *Memory) handLocked(limit int64) (enough bool) {
+	var some []*Resource
+	idle := 0
+	for m.bytes.used.Load() > limit {
+		if idle > 4*tableShards {
+			return false
+		}
+		some = m.table.shards[m.hand].appendTo(some[:0], handReach)
+		m.hand = (m.hand + 1) % tableShards
+		idle++
+		for _, r := range some {
+			if m.handOverLocked(r, idle > 2*tableShards) {
+				idle = 0
+			}
+			if m.bytes.used.Load() <= limit {
+				break
+			}
+		}
+	}
+	return true
+}
+
+// handOverLocked evicts one variant of r, the oldest that has no use to show.
+func (m *Memory) handOverLocked(r *Resource, spareNobody bool) (evicted bool) {
+	for i := len(r.Variants) - 1; i >= 0; i-- {
+		e := r.Variants[i].place.Load()
+		if e == nil {
+			continue
+		}
+		hits := e.hits.Load()
+		if hits != e.handSeen && !spareNobody {
+			e.handSeen = hits
+			continue
+		}
+		if m.evict(e) {
+			m.evicted[EvictedHand].Add(1)
+			return true
+		}
+	}
+	return false
+}
+
+// evict takes the variant of an entry out of the table. It finds it by pointer:
+// a successor under the same key stays.
+func (m *Memory) evict(e *entry) (evicted bool) {
+	for {
+		r := m.table.get(e.key)
+		if r == nil {
+			return false
+		}
+		rest := r.filter(func(v *Variant) bool { return v.place.Load() != e })
+		if len(rest.Variants) == len(r.Variants) {
+			return false
+		}
+		if m.swap(e.key, r, rest, 0) {
+			return true
+		}
+	}
+}
+
+// drop ends an entry whose variant has left the table.
+func (m *Memory) drop(e *entry) {
+	switch place(e.place.Swap(uint32(placeGone))) {
+	case placeWindow:
+		m.window.remove(e)
+	case placeMain:
+		m.main.remove(e)
+	}
+}
+
+// Delete removes what is stored under k.
+func (m *Memory) Delete(k policy.Key) {
+	for {
+		r := m.table.get(k)
+		if r == nil || m.swap(k, r, nil, 0) {
+			return
+		}
+	}
+}
+
+// Replace puts new in the place of old, if old is what is stored.
+func (m *Memory) Replace(k policy.Key, old, new *Resource) bool {
+	return m.swap(k, old, new, 0)
+}
+
+// swap is Replace when credit bytes of new are accounted already.
+func (m *Memory) swap(k policy.Key, old, new *Resource, credit int64) bool {
+	if new != nil && len(new.Variants) == 0 {
+		new = nil
+	}
+	new = m.cut(new)
+	grown := new.Size() - old.Size() - credit
+	if grown > 0 {
+		m.force(grown)
+	}
+	var fresh []*entry
+	displaced, swapped := m.table.swap(k, old, new, func() { fresh = adopt(old, new) })
+	if !swapped {
+		if grown > 0 {
+			m.bytes.used.Add(-grown)
+		}
+		return false
+	}
+	if grown < 0 {
+		m.bytes.used.Add(grown)
+	}
+	m.leave(old, new)
+	if displaced != nil {
+		m.bytes.used.Add(-displaced.Size())
+		m.evicted[EvictedCollision].Add(uint64(len(displaced.Variants)))
+		m.leave(displaced, nil)
+	}
+	m.enter(old, new, fresh)
+	return true
+}
+
+// cut drops the oldest variants over the limit.
+func (m *Memory) cut(r *Resource) *Resource {
+	if r == nil || len(r.Variants) <= m.config.MaxVariants {
+		return r
+	}
+	m.evicted[EvictedVariants].Add(uint64(len(r.Variants) - m.config.MaxVariants))
+	return &Resource{Key: r.Key, Variants: append([]*Variant(nil), r.Variants[:m.config.MaxVariants]...)}
+}
+
+// adopt gives an entry to each variant of new that does not continue one of
+// old's, and returns these entries. Each is new to the tier.
+func adopt(old, new *Resource) (fresh []*entry) {
+	for _, v := range new.Variants {
+		e := v.place.Load()
+		if e == nil || !old.has(e) {
+			e = newEntry(new.Key, v)
+			v.place.Store(e)
+			fresh = append(fresh, e)
+		}
+	}
+	return fresh
+}
+
+// has says whether one of the variants has this entry.
+func (r *Resource) has(e *entry) bool {
+	if r == nil {
+		return false
+	}
+	for _, v := range r.Variants {
+		if v.place.Load() == e {
+			return true
+		}
+	}
+	return false
+}
+
+// leave ends the entries of old that new does not continue.
+func (m *Memory) leave(old, new *Resource) {
+	if old == nil {
+		return
+	}
+	m.resources.Add(-1)
+	m.variants.Add(-int64(len(old.Variants)))
+	for _, v := range old.Variants {
+		if e := v.place.Load(); e != nil && !new.has(e) {
+			m.drop(e)
+		}
+	}
+}
+
+// enter brings fresh entries into the window, and offers to Ristretto what
+// leaves it for them.
+func (m *Memory) enter(old, new *Resource, fresh []*entry) {
+	if new == nil {
+		return
+	}
+	m.resources.Add(1)
+	m.variants.Add(int64(len(new.Variants)))
+	for _, e := range fresh {
+		m.main.count(e.id)
+		m.window.push(e)
+	}
+	if len(fresh) == 0 {
+		return
+	}
+	for _, e := range m.window.shrink(m.windowLimit(), nil) {
+		if !m.main.offer(e) {
+			m.dropped[DropSet].Add(1)
+		}
+	}
+	if m.bytes.used.Load() > m.config.Size {
+		m.wake()
+	}
+}
+
+// windowLimit is a fifth of the tier; fills in flight may take half of that.
+func (m *Memory) windowLimit() int64 {
+	whole := (m.config.Size - m.bytes.fixed) / windowShare
+	return whole - min(whole/2, m.bytes.fills.Load())
+}

@@ -1,0 +1,211 @@
+package cachestore
+
+import (
+	"bytes"
+	"iter"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Head is the header section of an answer, built once: one block of HTTP/1.1
+// field lines "Name: value\r\n", names canonical and sorted, in three spans. It
+// is immutable. A 200 is the kept and the representation span, a 304 the kept
+// one alone; what differs from answer to answer (Age, Content-Length …) is in
+// none of them.
+type Head struct {
+	Status         int
+	Dropped        int // fields that could not be written as one line: a bug or an attack
+	block          []byte
+	kept, unhidden int // ends of the first and of the second span
+}
+
+// representation lists the fields that a 304 leaves out: the client has them
+// (RFC 9110, 15.4.5). Last-Modified is one of them where there is an ETag.
+var representation = []string{
+	"Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language",
+	"Content-Md5", "Content-Type", "Digest", "Repr-Digest",
+}
+
+// unstored lists the fields that are never kept: those of one connection or one
+// transfer, and those that are formatted for each answer (RFC 9110, 7.6.1;
+// RFC 9111, 3.1 and 5.1).
+var unstored = []string{
+	"Age", "Connection", "Content-Length", "Content-Range", "Keep-Alive",
+	"Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization",
+	"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+}
+
+// span says in which part of the block a field stands.
+type span uint8
+
+const (
+	spanKept span = iota
+	spanRepresentation
+	spanHidden
+	spans
+	spanNone
+)
+
+// NewHead builds a head. Names in hidden (canonical) are not delivered but kept
+// for Header, because merging a 304 needs them. Fields of connection and
+// transfer are left out, and those that Connection names. A field whose name is
+// no token, or whose value has CR, LF or NUL, is dropped and counted.
+func NewHead(status int, h http.Header, hidden []string) *Head {
+	d := &Head{Status: status}
+	s := sorter{hidden: hidden, named: connectionNames(h), etag: len(h["Etag"]) > 0}
+	names := make([]string, 0, len(h))
+	size := 0
+	for name, values := range h {
+		names = append(names, name)
+		for _, v := range values {
+			size += len(name) + len(v) + len(": \r\n")
+		}
+	}
+	slices.SortFunc(names, compareNames)
+	d.block = make([]byte, 0, size)
+	for at := range spans {
+		for _, name := range names {
+			canonical := http.CanonicalHeaderKey(name)
+			if s.span(canonical) == at {
+				d.add(canonical, h[name])
+			}
+		}
+		switch at {
+		case spanKept:
+			d.kept = len(d.block)
+		case spanRepresentation:
+			d.unhidden = len(d.block)
+		}
+	}
+	return d
+}
+
+// compareNames orders by canonical form first, so that heads of one answer are
+// equal however a hook has spelt a field.
+func compareNames(a, b string) int {
+	c := strings.Compare(http.CanonicalHeaderKey(a), http.CanonicalHeaderKey(b))
+	if c != 0 {
+		return c
+	}
+	return strings.Compare(a, b)
+}
+
+// sorter puts fields into spans.
+type sorter struct {
+	hidden []string
+	named  []string // by Connection
+	etag   bool     // there is one
+}
+
+func (s *sorter) span(canonical string) span {
+	switch {
+	case slices.Contains(unstored, canonical), slices.Contains(s.named, canonical):
+		return spanNone
+	case slices.Contains(s.hidden, canonical):
+		return spanHidden
+	case slices.Contains(representation, canonical):
+		return spanRepresentation
+	case canonical == "Last-Modified" && s.etag:
+		return spanRepresentation
+	}
+	return spanKept
+}
+
+// connectionNames lists the fields that Connection names, but for those that a
+// cache must not lose by it.
+func connectionNames(h http.Header) []string {
+	var named []string
+	for _, line := range h["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
+			if name != "Cache-Control" && name != "Host" {
+				named = append(named, name)
+			}
+		}
+	}
+	return named
+}
+
+func (h *Head) add(canonical string, values []string) {
+	if !isToken(canonical) {
+		h.Dropped += len(values)
+		return
+	}
+	for _, v := range values {
+		if strings.ContainsAny(v, "\r\n\x00") {
+			h.Dropped++
+			continue
+		}
+		h.block = append(h.block, canonical...)
+		h.block = append(h.block, ": "...)
+		h.block = append(h.block, strings.Trim(v, " \t")...)
+		h.block = append(h.block, "\r\n"...)
+	}
+}
+
+// isToken says whether s is a token (RFC 9110, 5.6.2).
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return s != ""
+}
+
+// Kept returns the lines that a 304 has, too: a view.
+func (h *Head) Kept() []byte { return h.block[:h.kept:h.kept] }
+
+// Representation returns the lines that describe the content: a view.
+func (h *Head) Representation() []byte { return h.block[h.kept:h.unhidden:h.unhidden] }
+
+// Delivered returns the lines of Kept and Representation in one view.
+func (h *Head) Delivered() []byte { return h.block[:h.unhidden:h.unhidden] }
+
+// Get returns the first value of a canonical name in any span: a view, nil when
+// there is none.
+func (h *Head) Get(name string) []byte {
+	for n, v := range lines(h.block) {
+		if string(n) == name {
+			return v
+		}
+	}
+	return nil
+}
+
+// Fields yields names and values of what is delivered, as views.
+func (h *Head) Fields() iter.Seq2[[]byte, []byte] { return lines(h.Delivered()) }
+
+// Header returns a copy of all fields, hidden ones too, for a merge.
+func (h *Head) Header() http.Header {
+	c := make(http.Header)
+	for n, v := range lines(h.block) {
+		name := string(n)
+		c[name] = append(c[name], string(v))
+	}
+	return c
+}
+
+// Held is how many bytes of memory the head takes.
+func (h *Head) Held() int64 { return rounded(int64(cap(h.block))) + rounded(headBytes) }
+
+// lines yields the fields of a block that add has built: no value has a line
+// end in it, and the first ": " ends the name.
+func lines(block []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func([]byte, []byte) bool) {
+		for len(block) > 0 {
+			end := bytes.IndexByte(block, '\n')
+			line := block[:end-1]
+			block = block[end+1:]
+			colon := bytes.IndexByte(line, ':')
+			if !yield(line[:colon:colon], line[colon+2:]) {
+				return
+			}
+		}
+	}
+}

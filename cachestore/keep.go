@@ -1,0 +1,264 @@
+package cachestore
+
+import "net/http"
+
+// This file is the other half of Fill: how its chunks get to a Writer, and how
+// it ends.
+
+// ask runs a call of the fill's Writer without the lock. When the writer
+// refuses, the fill is a window from then on; when the fill was aborted
+// meanwhile, the writer is, too.
+func (f *Fill) ask(call func([]byte) error, p []byte) (ok bool) {
+	f.mu.Lock()
+	if f.writer == nil {
+		f.mu.Unlock()
+		return false
+	}
+	f.busy = true
+	f.mu.Unlock()
+	err := call(p)
+	f.mu.Lock()
+	f.busy = false
+	w := f.writer
+	if f.state == aborted {
+		f.writer = nil
+		f.mu.Unlock()
+		w.Abort()
+		return false
+	}
+	f.mu.Unlock()
+	if err != nil {
+		f.stopKeeping(err)
+	}
+	return err == nil
+}
+
+// handFull hands the chunk that got full to the Writer.
+func (f *Fill) handFull() {
+	f.mu.Lock()
+	w, l := f.writer, f.held.last()
+	full := w != nil && l != nil && !l.handed && len(l.buf) == ChunkSize && f.written == l.end()
+	f.mu.Unlock()
+	if full && f.ask(w.Chunk, l.buf) {
+		f.given(l)
+	}
+}
+
+// given says that the writer counts a segment now.
+func (f *Fill) given(s *segment) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.state != aborted && f.writer != nil {
+		f.held.hand(s)
+	}
+}
+
+// stopKeeping makes the fill a window. The bytes that it holds become its own
+// account's, in full: none that its fastest reader needs is dropped.
+func (f *Fill) stopKeeping(why error) {
+	f.mu.Lock()
+	w := f.writer
+	if w == nil {
+		f.mu.Unlock()
+		return
+	}
+	f.writer, f.why = nil, why
+	mine := f.held.uncounted()
+	f.mu.Unlock()
+	w.Abort()
+	f.config.Account.Force(mine)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.state == aborted { // and has forgotten them
+		f.config.Account.Release(mine)
+		return
+	}
+	f.held.count()
+	f.showLocked()
+}
+
+// Finish says that the origin ended the body, with trailer. A body that
+// disagrees with its announced length is aborted with ErrLength. The readers of
+// a body that is not kept see the end now, those of a kept one after Commit or
+// Discard, one of which must follow. The Body is nil when it is not kept.
+func (f *Fill) Finish(trailer http.Header) (*Body, error) {
+	f.mu.Lock()
+	if f.state != filling {
+		defer f.mu.Unlock()
+		if f.state == aborted {
+			return nil, f.err
+		}
+		return nil, ErrWriterDone
+	}
+	if f.config.Length >= 0 && f.written != f.config.Length {
+		f.mu.Unlock()
+		f.Abort(ErrLength)
+		return nil, ErrLength
+	}
+	defer f.mu.Unlock()
+	f.trailer = trailer
+	if f.writer == nil {
+		f.endLocked()
+		return nil, nil
+	}
+	f.state = finished
+	f.fitLocked()
+	chunks := make([][]byte, 0, len(f.held.segs))
+	for _, s := range f.held.segs {
+		chunks = append(chunks, s.buf)
+	}
+	f.body = bodyOf(chunks, trailer)
+	return f.body, nil
+}
+
+// fitLocked cuts the last chunk to what came; it is copied when more than an
+// eighth of its memory would be wasted.
+func (f *Fill) fitLocked() {
+	l := f.held.last()
+	if l == nil || l.end() == f.written {
+		return
+	}
+	used := f.written - l.at
+	if rounded(int64(cap(l.buf)))-rounded(used) <= rounded(int64(cap(l.buf)))/8 {
+		l.buf = l.buf[:used]
+		return
+	}
+	buf := make([]byte, used)
+	copy(buf, l.buf)
+	f.config.Account.Release(l.held() - rounded(used))
+	l.buf = buf
+}
+
+// Commit hands the last chunk to the Writer and makes v, whose Body it sets,
+// visible in the store. Whatever comes of it, the readers see the end.
+func (f *Fill) Commit(v *Variant) error {
+	f.mu.Lock()
+	w, l, state, body := f.writer, f.held.last(), f.state, f.body
+	f.mu.Unlock()
+	switch {
+	case state == aborted:
+		return f.reason()
+	case state == filling:
+		return ErrUnfinished
+	case w == nil:
+		return f.reason()
+	}
+	defer f.Discard()
+	if l != nil && !l.handed {
+		if !f.ask(w.Chunk, l.buf) {
+			return f.reason()
+		}
+		f.given(l)
+	}
+	v.Body = body
+	if !f.ask(func([]byte) error { return w.Commit(v) }, nil) {
+		return f.reason()
+	}
+	f.mu.Lock()
+	f.writer = nil
+	f.endLocked()
+	f.mu.Unlock()
+	return nil
+}
+
+// reason is why the fill is aborted or not kept.
+func (f *Fill) reason() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.state == aborted {
+		return f.err
+	}
+	return f.why
+}
+
+// Discard ends a finished fill without storing it. The readers see a clean end.
+func (f *Fill) Discard() {
+	f.stopKeeping(ErrNotKept)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.state == finished {
+		f.endLocked()
+	}
+}
+
+// endLocked lets the readers see the end.
+func (f *Fill) endLocked() {
+	f.state = ended
+	f.showLocked()
+	f.movedLocked()
+}
+
+// Abort breaks the fill: its readers get err at once, and nothing is stored. It
+// does nothing when the readers have seen the end.
+func (f *Fill) Abort(err error) {
+	f.mu.Lock()
+	w := f.writer
+	if f.busy || f.state >= ended {
+		w = nil
+	}
+	f.abortLocked(err)
+	f.mu.Unlock()
+	if w != nil {
+		w.Abort()
+	}
+}
+
+func (f *Fill) abortLocked(err error) {
+	if f.state >= ended {
+		return
+	}
+	f.state, f.err = aborted, err
+	if !f.busy {
+		f.writer = nil
+	}
+	f.held.dropAll()
+	for _, r := range f.readers {
+		r.wakeLocked()
+	}
+	f.pokeLocked()
+}
+
+// movedLocked looks after the fill when a reader has moved or left.
+func (f *Fill) movedLocked() {
+	if f.state == ended && f.why != nil {
+		f.drainLocked()
+	}
+	f.pokeLocked()
+}
+
+// drainLocked forgets what no reader needs after the end.
+func (f *Fill) drainLocked() {
+	if len(f.readers) == 0 {
+		f.held.dropAll()
+		return
+	}
+	slowest := f.written
+	for _, r := range f.readers {
+		slowest = min(slowest, r.pos)
+	}
+	f.held.drop(slowest)
+}
+
+// pokeLocked makes a waiting writer look again.
+func (f *Fill) pokeLocked() {
+	if !f.waiting {
+		return
+	}
+	f.waiting = false
+	select {
+	case f.room <- struct{}{}:
+	default:
+	}
+}
+
+// leaveLocked takes a reader out of the list.
+func (f *Fill) leaveLocked(r *Reader) {
+	last := len(f.readers) - 1
+	if r.index > last || f.readers[r.index] != r {
+		return
+	}
+	f.readers[r.index] = f.readers[last]
+	f.readers[r.index].index = r.index
+	f.readers[last] = nil
+	f.readers = f.readers[:last]
+}

@@ -1,0 +1,97 @@
+package cachestore
+
+import "sync/atomic"
+
+// ledger is the tier's own count of bytes, which has the last word on who may
+// stay. used is everything, fills is the part of it that is in flight.
+type ledger struct {
+	fixed int64 // the empty tier
+	most  int64 // used is never more: the configured size and 5 % of it
+	share int64 // fills is never more, unless forced
+
+	used  atomic.Int64
+	fills atomic.Int64
+}
+
+func (l *ledger) init(size, fixed int64) {
+	l.fixed, l.most, l.share = fixed, size+size/20, size/fillShare
+	l.used.Store(fixed)
+}
+
+// take counts n bytes if used stays within most.
+func (l *ledger) take(n int64) (ok bool) {
+	for {
+		used := l.used.Load()
+		if used+n > l.most {
+			return false
+		}
+		if l.used.CompareAndSwap(used, used+n) {
+			return true
+		}
+	}
+}
+
+// takeFill counts n bytes of a fill against the share of fills.
+func (l *ledger) takeFill(n int64) (ok bool) {
+	if l.fills.Add(n) > l.share {
+		l.fills.Add(-n)
+		return false
+	}
+	return true
+}
+
+// reserve counts n bytes, after making room where it must.
+func (m *Memory) reserve(n int64) (ok bool) {
+	for range 8 {
+		if m.bytes.take(n) {
+			if m.bytes.used.Load() > m.config.Size {
+				m.wake()
+			}
+			return true
+		}
+		if !m.makeRoom(m.config.Size - n) {
+			break
+		}
+	}
+	return m.bytes.take(n)
+}
+
+// force counts n bytes in any case; room for them is made as far as there is
+// something to evict.
+func (m *Memory) force(n int64) {
+	if !m.reserve(n) {
+		m.bytes.used.Add(n)
+	}
+}
+
+// Reserve counts n bytes of a body in flight, if fills have room.
+func (m *Memory) Reserve(n int64) (ok bool) {
+	if !m.bytes.takeFill(n) {
+		return false
+	}
+	if !m.reserve(n) {
+		m.bytes.fills.Add(-n)
+		return false
+	}
+	return true
+}
+
+// Force counts n bytes of a body in flight in any case.
+func (m *Memory) Force(n int64) {
+	m.bytes.fills.Add(n)
+	m.force(n)
+}
+
+// Release gives n bytes of a body in flight back.
+func (m *Memory) Release(n int64) {
+	m.bytes.fills.Add(-n)
+	m.bytes.used.Add(-n)
+}
+
+// Dropped counts a body or a reader that was given up.
+func (m *Memory) Dropped(why Drop) { m.dropped[why].Add(1) }
+
+// Account counts bodies that stream by.
+func (m *Memory) Account() Account { return m }
+
+var _ Account = (*Memory)(nil)

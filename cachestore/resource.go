@@ -1,0 +1,169 @@
+package cachestore
+
+import (
+	"bytes"
+	"slices"
+	"sync/atomic"
+
+	"edgecache/policy"
+)
+
+// MaxVariants is how many variants a resource may have unless configured
+// otherwise.
+const MaxVariants = 32
+
+// Resource is all that is stored under one key. It is immutable: a change is a
+// new Resource that takes the old one's place.
+type Resource struct {
+	Key      policy.Key // owned
+	Variants []*Variant // newest first
+}
+
+// NewResource makes a resource of variants, newest first. The key is copied.
+func NewResource(k policy.Key, newestFirst ...*Variant) *Resource {
+	return &Resource{Key: k.Clone(), Variants: newestFirst}
+}
+
+// Select returns the newest variant whose request values are those of f, nil
+// when none is. The newest variant's Vary decides which values count: a variant
+// with another list cannot be selected (RFC 9111, 4.1). buf is scratch space;
+// it is returned, maybe grown, so that a caller can use it again.
+func (r *Resource) Select(f policy.Fields, buf []byte) (v *Variant, scratch []byte) {
+	if r == nil || len(r.Variants) == 0 {
+		return nil, buf
+	}
+	vary := r.Variants[0].Vary
+	buf = policy.AppendSelector(buf[:0], vary, f)
+	for _, v := range r.Variants {
+		if bytes.Equal(v.Selector, buf) && slices.Equal(v.Vary, vary) {
+			return v, buf
+		}
+	}
+	return nil, buf
+}
+
+// With returns a resource with v as its newest variant, in the place of the one
+// that is selected by the same values.
+func (r *Resource) With(v *Variant) *Resource {
+	n := &Resource{Key: r.Key, Variants: make([]*Variant, 0, len(r.Variants)+1)}
+	n.Variants = append(n.Variants, v)
+	for _, o := range r.Variants {
+		if o != v && !o.sameSelection(v) {
+			n.Variants = append(n.Variants, o)
+		}
+	}
+	return n
+}
+
+// Without returns a resource without v; it may be left with no variants.
+func (r *Resource) Without(v *Variant) *Resource {
+	return r.filter(func(o *Variant) bool { return o != v })
+}
+
+func (r *Resource) filter(keep func(*Variant) bool) *Resource {
+	n := &Resource{Key: r.Key}
+	for _, v := range r.Variants {
+		if keep(v) {
+			n.Variants = append(n.Variants, v)
+		}
+	}
+	return n
+}
+
+// Size is how many bytes of memory the resource takes, with its place in the
+// index. A body that variants share counts once.
+func (r *Resource) Size() int64 {
+	if r == nil {
+		return 0
+	}
+	n := resourceBytes + rounded(int64(len(r.Key.Full))) + rounded(int64(cap(r.Variants))*pointerBytes)
+	for i, v := range r.Variants {
+		n += v.Size()
+		if v.Body != nil && slices.ContainsFunc(r.Variants[:i], func(o *Variant) bool { return o.Body == v.Body }) {
+			n -= v.Body.held
+		}
+	}
+	return n
+}
+
+// Variant is one stored answer. Once it is visible it is immutable but for the
+// marks of its use.
+type Variant struct {
+	Head       *Head
+	Body       *Body // nil until it is committed
+	Life       policy.Life
+	Vary       []string // lower-case, sorted, unique
+	Selector   []byte   // what the request had for them: policy.AppendSelector
+	Tags       []uint64
+	PurgeSeq   uint64 // the purge number read before its request was sent
+	SharedAuth bool   // may answer requests with Authorization (RFC 9111, 3.5)
+	Validators policy.Validators
+	StoredAt   int64 // Unix nanoseconds
+
+	checked atomic.Uint64         // purge number up to which no purge covers it
+	place   atomic.Pointer[entry] // what the tier knows of it; nil before it is stored
+}
+
+// Renewal is what a validation changes in a variant (RFC 9111, 4.3.4).
+type Renewal struct {
+	Head       *Head
+	Life       policy.Life
+	Tags       []uint64
+	PurgeSeq   uint64
+	SharedAuth bool
+	Validators policy.Validators
+	StoredAt   int64 // Unix nanoseconds
+}
+
+// With returns a new variant with the same body and the same request values. It
+// takes over its popularity.
+func (v *Variant) With(n Renewal) *Variant {
+	c := &Variant{
+		Head: n.Head, Life: n.Life, Tags: n.Tags, PurgeSeq: n.PurgeSeq,
+		SharedAuth: n.SharedAuth, Validators: n.Validators, StoredAt: n.StoredAt,
+		Body: v.Body, Vary: v.Vary, Selector: v.Selector,
+	}
+	c.place.Store(v.place.Load())
+	return c
+}
+
+// Checked is the purge number up to which the variant was found uncovered.
+func (v *Variant) Checked() uint64 { return max(v.PurgeSeq, v.checked.Load()) }
+
+// SetChecked raises that number; it never falls.
+func (v *Variant) SetChecked(n uint64) {
+	for {
+		old := v.checked.Load()
+		if n <= old || v.checked.CompareAndSwap(old, n) {
+			return
+		}
+	}
+}
+
+// Hits is how often the variant was marked as used, all its renewals together.
+func (v *Variant) Hits() uint32 {
+	e := v.place.Load()
+	if e == nil {
+		return 0
+	}
+	return e.hits.Load()
+}
+
+// Size is how many bytes of memory the variant takes, with its place in the
+// tier, as Go's allocator rounds them.
+func (v *Variant) Size() int64 {
+	n := variantBytes + entryBytes + stringsBytes(v.Vary) +
+		rounded(int64(cap(v.Selector))) + rounded(int64(cap(v.Tags))*wordBytes) +
+		rounded(int64(cap(v.Validators.ETag))) + rounded(int64(cap(v.Validators.LastModified)))
+	if v.Head != nil {
+		n += v.Head.Held()
+	}
+	if v.Body != nil {
+		n += v.Body.held
+	}
+	return n
+}
+
+func (v *Variant) sameSelection(o *Variant) bool {
+	return bytes.Equal(v.Selector, o.Selector) && slices.Equal(v.Vary, o.Vary)
+}

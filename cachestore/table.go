@@ -1,0 +1,103 @@
+package cachestore
+
+import (
+	"sync"
+
+	"edgecache/policy"
+)
+
+const tableShards = 256
+
+// table is the one map of all that is stored. The tiers decide who stays; what
+// is not in here is not stored. Look-ups share a lock with those of one shard
+// only, and only for reading.
+type table struct {
+	shards [tableShards]shard
+}
+
+// shard is one part of the table.
+type shard struct {
+	mu     sync.RWMutex
+	byHash map[policy.Hash]*Resource
+	closed bool // Ristretto must not be touched any more
+	_      [24]byte
+}
+
+func (t *table) shard(h policy.Hash) *shard { return &t.shards[h.Hi%tableShards] }
+
+// get returns what is stored under k. An equal hash with another key is absent.
+func (t *table) get(k policy.Key) *Resource {
+	s := t.shard(k.Hash)
+	s.mu.RLock()
+	r := s.byHash[k.Hash]
+	s.mu.RUnlock()
+	if r == nil || !r.Key.Equal(k) {
+		return nil
+	}
+	return r
+}
+
+// swap puts new in the place of old, nil for nothing, if old is what is there.
+// publish runs under the shard's lock just before. A resource of another key
+// with the same hash makes way; it is returned.
+func (t *table) swap(k policy.Key, old, new *Resource, publish func()) (displaced *Resource, swapped bool) {
+	s := t.shard(k.Hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cur := s.byHash[k.Hash]
+	if cur != nil && !cur.Key.Equal(k) {
+		displaced, cur = cur, nil
+	}
+	if cur != old {
+		return nil, false
+	}
+	if new == nil {
+		if displaced == nil {
+			delete(s.byHash, k.Hash)
+		}
+		return nil, true
+	}
+	publish()
+	if s.byHash == nil {
+		s.byHash = make(map[policy.Hash]*Resource)
+	}
+	s.byHash[k.Hash] = new
+	return displaced, true
+}
+
+// each calls f for what is stored, without a lock.
+func (t *table) each(f func(*Resource) bool) {
+	var some []*Resource
+	for i := range t.shards {
+		some = t.shards[i].appendTo(some[:0], -1)
+		for _, r := range some {
+			if !f(r) {
+				return
+			}
+		}
+		clear(some)
+	}
+}
+
+// appendTo appends at most limit resources in no order; a negative limit is none.
+func (s *shard) appendTo(dst []*Resource, limit int) []*Resource {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, r := range s.byHash {
+		if limit == 0 {
+			break
+		}
+		limit--
+		dst = append(dst, r)
+	}
+	return dst
+}
+
+// close waits until no look-up is under way that began before.
+func (t *table) close() {
+	for i := range t.shards {
+		t.shards[i].mu.Lock()
+		t.shards[i].closed = true
+		t.shards[i].mu.Unlock()
+	}
+}
