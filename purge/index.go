@@ -25,6 +25,7 @@ type Index struct {
 	places  atomic.Int64  // slots in use
 
 	mu     sync.Mutex // orders applications and drops
+	back   uint64     // the last number that was applied earlier than the one before, by a clock that went back
 	active fetches
 }
 
@@ -153,6 +154,9 @@ func (x *Index) apply(es []Entry, clock func() int64) {
 		es[i].Seq, es[i].At = n, at
 		x.writeLocked(&es[i])
 	}
+	if at < x.at.Load() {
+		x.back = n
+	}
 	x.at.Store(at)
 	x.number.Store(n)
 }
@@ -192,6 +196,9 @@ func (x *Index) writeLocked(e *Entry) {
 // stays was applied at the time at, or later.
 func (x *Index) drop(number uint64, at int64) {
 	x.mu.Lock()
+	if x.back > number {
+		at = 0
+	}
 	x.swept.Store(max(number, x.swept.Load()))
 	x.deepest.Store(x.deepestLocked(number))
 	x.mu.Unlock()

@@ -35,8 +35,8 @@ type Config struct {
 	// FlushEvery is how long an invalidation may wait to be made durable, so
 	// what a crash can lose of them. 0 is a second.
 	FlushEvery time.Duration
-	// Clock tells the time in Unix nanoseconds; nil is the system's. It only
-	// dates entries, it orders nothing.
+	// Clock tells the time in Unix nanoseconds, the same that lives are judged
+	// by; nil is the system's. It only dates entries, it orders nothing.
 	Clock func() int64
 }
 
@@ -51,16 +51,9 @@ func (c Config) withDefaults() Config {
 		c.FlushEvery = time.Second
 	}
 	if c.Clock == nil {
-		c.Clock = steadyClock()
+		c.Clock = func() int64 { return time.Now().UnixNano() }
 	}
 	return c
-}
-
-// steadyClock tells the time of day and never goes back, whatever happens to
-// the system's clock.
-func steadyClock() func() int64 {
-	start := time.Now()
-	return func() int64 { return start.UnixNano() + int64(time.Since(start)) }
 }
 
 // A Log is the durable, ordered list of purges and the Index over it. It is
@@ -72,7 +65,9 @@ type Log struct {
 	book    *book // the writer's
 	lost    error
 	wake    chan struct{} // something for the writer; one token is enough
-	stopped chan struct{} // the writer has ended
+	// halfFull asks for a sweep: half of what may be kept is there.
+	halfFull chan struct{}
+	stopped  chan struct{} // the writer has ended
 
 	mu       sync.Mutex
 	calls    []*call
@@ -117,10 +112,11 @@ type Result struct {
 // PATH.bad, has a new epoch and begins by revalidating everything.
 func Open(c Config) (*Log, error) {
 	l := &Log{
-		conf:    c.withDefaults(),
-		wake:    make(chan struct{}, 1),
-		stopped: make(chan struct{}),
-		late:    make(map[invalidated]stored),
+		conf:     c.withDefaults(),
+		wake:     make(chan struct{}, 1),
+		stopped:  make(chan struct{}),
+		halfFull: make(chan struct{}, 1),
+		late:     make(map[invalidated]stored),
 	}
 	err := l.open()
 	if errors.Is(err, errCorrupt) {
@@ -281,9 +277,12 @@ func (l *Log) enqueue(c *call) error {
 }
 
 // poke wakes the writer.
-func (l *Log) poke() {
+func (l *Log) poke() { token(l.wake) }
+
+// token leaves one token in c, if there is none.
+func token(c chan<- struct{}) {
 	select {
-	case l.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -307,6 +306,7 @@ func (l *Log) Invalidate(es []Entry) (seq uint64) {
 		l.stats.Applied[e.Scope][e.Strength]++
 		l.keepLocked(e)
 	}
+	l.askForSweepLocked()
 	l.poke()
 	return es[len(es)-1].Seq
 }
@@ -323,6 +323,13 @@ func (l *Log) coarsened(es []Entry) []Entry {
 		all.Strength = max(all.Strength, e.Strength)
 	}
 	return []Entry{all}
+}
+
+// askForSweepLocked wakes the sweeper when a bound is half used.
+func (l *Log) askForSweepLocked() {
+	if 2*l.kept >= l.conf.Limit || 2*l.keptLate >= l.conf.Limit || int(l.index.places.Load()) >= l.conf.Limit {
+		token(l.halfFull)
+	}
 }
 
 // keepLocked notes an applied invalidation for the writer. When there is no

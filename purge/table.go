@@ -72,8 +72,11 @@ func (t *table) put(p purged) (filled bool) {
 		t.used++
 		return true
 	}
-	// softAt stays: it is the oldest of this strength, and a strength other
-	// than Soft has no use for it.
+	// softAt is the oldest of this strength; a strength other than Soft has no
+	// use for it.
+	if p.softAt < s.softAt.Load() {
+		s.softAt.Store(p.softAt)
+	}
 	s.latest.Store(p.number<<2 | uint64(p.strength))
 	return false
 }

@@ -193,6 +193,7 @@ func (w *writer) settle(k *work, d done) {
 	}
 	l.kept -= d.purges
 	l.keptLate -= d.volatiles
+	l.askForSweepLocked()
 	if k.page.forget == l.forget {
 		l.from = d.next
 		if d.next == 0 {
