@@ -1,0 +1,57 @@
+package h1
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config bounds what a client may cost. A zero is the default.
+type Config struct {
+	HeadBytes int // limits.head: a request's head; 16 KiB (431)
+	HeadLines int // limits.head_lines: field lines of a head; 100 (431)
+	URIBytes  int // limits.uri: the target; 8 KiB (414)
+
+	HeaderTimeout time.Duration // limits.header_timeout: from a head's first byte to its last, and a TLS handshake; 10 s (408)
+	Idle          time.Duration // limits.idle: between two requests; 60 s
+	TunnelIdle    time.Duration // a tunnel without a byte either way; 5 min
+	WriteStall    time.Duration // limits.write_stall: a write without progress; 30 s
+	Drain         time.Duration // limits.drain: what Shutdown gives active requests; 30 s
+
+	// BodyMinRate is limits.body_min_rate in bytes a second: 100. A client
+	// starts with a credit of BodyGrace (30 s) that waiting for it uses up and
+	// each byte renews: 3,000 bytes fill it again. At none the body is a 408.
+	BodyMinRate int64
+	BodyGrace   time.Duration
+
+	UnreadBytes int64 // of a body nobody read that are read away; 64 KiB, then the connection is closed
+	Conns       int   // limits.conns: connections at once; 20,000, more get 503
+
+	Log *slog.Logger // for what a person should act on; nil = discard
+}
+
+// withDefaults fills the zeros.
+func (c Config) withDefaults() Config {
+	fill(&c.HeadBytes, 16<<10)
+	fill(&c.HeadLines, 100)
+	fill(&c.URIBytes, 8<<10)
+	fill(&c.HeaderTimeout, 10*time.Second)
+	fill(&c.Idle, 60*time.Second)
+	fill(&c.TunnelIdle, 5*time.Minute)
+	fill(&c.WriteStall, 30*time.Second)
+	fill(&c.Drain, 30*time.Second)
+	fill(&c.BodyMinRate, 100)
+	fill(&c.BodyGrace, 30*time.Second)
+	fill(&c.UnreadBytes, 64<<10)
+	fill(&c.Conns, 20000)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func fill[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

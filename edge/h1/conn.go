@@ -1,0 +1,290 @@
+package h1
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"net/http"
+
+	"edgecache/edge"
+)
+
+// After an answer that ends a connection the client may still be sending. It
+// is read for a while, since a socket that is closed with unread input resets
+// the connection, and the answer may be lost on its way.
+const (
+	lingerTime  = 2 * time.Second
+	lingerBytes = 2 << 20
+)
+
+// conn is one connection: a loop that reads a head, has it answered, and goes
+// on. All parts of it are one allocation.
+type conn struct {
+	server  *Server
+	wire    wire
+	tls     *tls.Conn // nil in cleartext
+	dst     io.Writer // the wire, or TLS above it
+	remote  netip.AddrPort
+	session *edge.Session
+
+	in      input
+	scanner scanner
+	parser  parser
+	body    body
+	lane    lane
+	leaving leaving
+
+	idle    atomic.Bool // waits for a request; Shutdown may wake it
+	lingers bool
+}
+
+func newConn(s *Server, nc net.Conn) *conn {
+	c := &conn{server: s, wire: wire{Conn: nc, stall: s.config.WriteStall, counts: &s.counts}}
+	c.dst = &c.wire
+	c.in = input{src: &c.wire, wire: &c.wire, maxHead: s.config.HeadBytes, buf: newBuffer(smallBuffer)}
+	c.parser.uriBytes = s.config.URIBytes
+	c.lane.c, c.leaving.c = c, c
+	c.body = body{in: &c.in, lane: &c.lane,
+		pace: pace{bytesPerSecond: s.config.BodyMinRate, grace: s.config.BodyGrace}}
+	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		c.remote = a.AddrPort()
+		c.remote = netip.AddrPortFrom(c.remote.Addr().Unmap(), c.remote.Port())
+	}
+	return c
+}
+
+// serve runs the connection to its end.
+func (c *conn) serve(config *tls.Config) {
+	defer c.close()
+	if config != nil && !c.handshake(config) {
+		return
+	}
+	c.session = c.server.engine.NewSession(&c.lane)
+	wait := c.server.config.HeaderTimeout // a new connection is not idle yet
+	for c.await(wait) && c.readHead() {
+		c.answer()
+		again := c.settle()
+		c.server.engine.Release(c.session)
+		c.in.release()
+		if !again {
+			break
+		}
+		wait = c.server.config.Idle
+	}
+	if c.lingers {
+		c.linger()
+	}
+}
+
+// handshake puts TLS above the wire.
+func (c *conn) handshake(config *tls.Config) bool {
+	ctx, cancel := context.WithTimeout(c.server.ctx, c.server.config.HeaderTimeout)
+	defer cancel()
+	t := tls.Server(&c.wire, config)
+	if err := t.HandshakeContext(ctx); err != nil {
+		return false
+	}
+	c.tls, c.dst, c.in.src = t, t, t
+	return true
+}
+
+// await waits for a request's first byte. One empty line before it is skipped
+// (RFC 9112, 2.2).
+func (c *conn) await(wait time.Duration) bool {
+	for skipped := false; ; {
+		if have := c.in.buffered(); len(have) > 0 {
+			if skipped || have[0] != '\r' {
+				return true
+			}
+			if len(have) > 1 {
+				if have[1] != '\n' {
+					return true
+				}
+				c.in.consume(2)
+				skipped = true
+				continue
+			}
+		}
+		if c.lane.flush() != nil {
+			return false
+		}
+		c.lane.park()
+		c.idle.Store(true)
+		err := c.in.fill(time.Now().Add(wait), &c.server.draining)
+		c.idle.Store(false)
+		if err != nil {
+			if err == errLate && !c.server.draining.Load() {
+				c.server.counts.idleTimeouts.Add(1)
+			}
+			return false
+		}
+	}
+}
+
+// readHead reads a head into the session's request. A fault is answered here:
+// such a request never becomes a session.
+func (c *conn) readHead() bool {
+	limits := &c.server.limits
+	c.scanner = scanner{}
+	var until time.Time
+	for {
+		n, f := c.scanner.end(c.in.buffered(), limits)
+		if f == nil && n > 0 {
+			f = c.parser.parse(c.in.buffered()[:n], &c.session.Request)
+		}
+		if f != nil {
+			c.refuse(f)
+			return false
+		}
+		if n > 0 {
+			c.in.keep(n)
+			return true
+		}
+		if c.lane.flush() != nil {
+			return false
+		}
+		if until.IsZero() {
+			until = time.Now().Add(c.server.config.HeaderTimeout)
+		}
+		if err := c.in.fillHead(until); err != nil {
+			if errors.Is(err, errLate) {
+				c.server.counts.headTimeouts.Add(1)
+				c.refuse(faultSlowHead)
+			}
+			return false
+		}
+	}
+}
+
+// answer has the engine answer the request.
+func (c *conn) answer() {
+	c.server.counts.requests.Add(1)
+	r := &c.session.Request
+	r.Remote = c.remote
+	if c.tls != nil {
+		r.TLS, r.TLSVersion = true, c.tls.ConnectionState().Version
+	}
+	c.lane.next()
+	c.body.reset(&c.parser.framing)
+	r.Body = nil
+	if c.parser.length != 0 {
+		r.Body = &c.body
+		_ = c.lane.flush() // a 100 must not overtake earlier answers
+	}
+	if !c.server.engine.Begin(c.session) {
+		_ = c.lane.flush() // earlier answers do not wait for this one
+		c.server.engine.Finish(c.session)
+	}
+	c.leaving.stop()
+}
+
+// settle ends the request on the wire and says whether another may follow.
+func (c *conn) settle() bool {
+	switch {
+	case c.lane.state != answerEnded || c.lane.err != nil:
+		_ = c.lane.flush()
+		return false
+	case c.lane.closing:
+		_ = c.lane.flush()
+		c.lingers = c.parser.keepAlive || !c.body.ended.Load() || len(c.in.buffered()) > 0
+		return false
+	case c.body.ended.Load():
+		return true
+	}
+	if c.lane.flush() != nil {
+		return false
+	}
+	if c.body.skip(c.server.config.UnreadBytes) {
+		return true
+	}
+	if c.body.err == nil {
+		c.server.counts.longBodies.Add(1)
+	}
+	c.lingers = true
+	return false
+}
+
+// refuse answers a malformed head once and ends the connection.
+func (c *conn) refuse(f *fault) {
+	c.server.counts.faults[f.kind].Add(1)
+	answer := refusal(f.status, time.Now())
+	sent := int64(0)
+	if c.lane.flush() == nil {
+		n, _ := c.dst.Write(answer)
+		sent = int64(n)
+	}
+	c.server.engine.Refuse(edge.Refusal{
+		At: time.Now().UnixNano(), Remote: c.remote, TLS: c.tls != nil,
+		Status: f.status, Proto: c.session.Request.Proto, Detail: f.detail, Bytes: sent,
+	})
+	c.lingers = true
+}
+
+// refusal is a whole answer of the wire's own.
+func refusal(status int, now time.Time) []byte {
+	text := strconv.Itoa(status) + " " + http.StatusText(status) + "\n"
+	b := appendStatusLine(nil, status)
+	b = append(b, "Date: "...)
+	b = now.UTC().AppendFormat(b, http.TimeFormat)
+	if status == http.StatusMethodNotAllowed {
+		b = append(b, "\r\nAllow: GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE"...)
+	}
+	b = append(b, "\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\nContent-Length: "...)
+	b = strconv.AppendInt(b, int64(len(text)), 10)
+	b = append(b, "\r\nConnection: close\r\n\r\n"...)
+	return append(b, text...)
+}
+
+// linger ends our direction and reads what is still coming, for a while.
+func (c *conn) linger() {
+	if c.lane.err != nil || c.closeWrite() != nil {
+		return
+	}
+	until := time.Now().Add(lingerTime)
+	for left := lingerBytes; left > 0; {
+		n, err := c.in.readUntil(c.in.buf, until, nil)
+		if err != nil {
+			return
+		}
+		left -= n
+	}
+}
+
+// closeWrite ends our direction of the connection.
+func (c *conn) closeWrite() error {
+	if c.tls != nil {
+		if err := c.tls.CloseWrite(); err != nil {
+			return err
+		}
+	}
+	if w, ok := c.wire.Conn.(closeWriter); ok {
+		return w.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// close ends the connection. A panic below the engine's own guard costs this
+// connection and nothing else.
+func (c *conn) close() {
+	if r := recover(); r != nil {
+		c.server.counts.panics.Add(1)
+		c.server.config.Log.Error("panic on a connection", "panic", r, "stack", string(debug.Stack()))
+		c.lane.state = answerBroken
+	}
+	if t, ok := c.wire.Conn.(*net.TCPConn); ok && c.lane.state == answerBroken && c.lane.framing == framedClose {
+		_ = t.SetLinger(0) // the body ends by close: only a reset shows that it is cut
+	}
+	_ = c.wire.Close()
+	c.leaving.stop()
+	c.lane.park()
+	c.in.close()
+	c.server.remove(c)
+}
