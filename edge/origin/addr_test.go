@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 )
 
 // names is a resolver with fixed answers.
@@ -89,6 +90,7 @@ func TestOriginDNSRebind(t *testing.T) {
 		{"allow_private", "o.example", []netip.Addr{loop}, true, true},
 		{"metadata with allow_private", "o.example", []netip.Addr{meta}, true, false},
 		{"the bad address is passed over", "o.example", []netip.Addr{meta, loop}, true, true},
+		{"the second address answers", "o.example", []netip.Addr{netip.MustParseAddr("127.0.0.2"), loop}, true, true},
 		{"localhost", "localhost", []netip.Addr{loop}, false, true},
 		{"localhost. in capitals", "LOCALHOST.", []netip.Addr{loop}, false, true},
 		{"localhost that became metadata", "localhost", []netip.Addr{meta}, false, false},
@@ -130,7 +132,7 @@ func TestRebindBetweenRequests(t *testing.T) {
 	}
 }
 
-// TestControlChecksTheSocket: the last check does not rely on the first.
+// TestControlChecksTheSocket judges the address that is connected to.
 func TestControlChecksTheSocket(t *testing.T) {
 	d := dialer{rule: ruleName}
 	for address, ok := range map[string]bool{
@@ -152,6 +154,29 @@ func TestNameWithoutAddresses(t *testing.T) {
 	_, _, err := fetch(t, p, get("/"), nil)
 	var dns *net.DNSError
 	if !errors.As(err, &dns) || Sent(err) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// slow is a DNS that never answers.
+type slow struct{}
+
+func (slow) LookupNetIP(ctx context.Context, _, _ string) ([]netip.Addr, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestConnectTimeoutIsNoUpstreamTimeout: nothing was sent, so it is a failed
+// connect, 502 and not 504.
+func TestConnectTimeoutIsNoUpstreamTimeout(t *testing.T) {
+	p := newTestPool(t, Config{
+		Peers:    []string{"http://o.example"},
+		Resolver: slow{},
+		Timeouts: Timeouts{Connect: 10 * time.Millisecond},
+	})
+	_, _, err := fetch(t, p, get("/"), nil)
+	var dial *DialError
+	if !errors.As(err, &dial) || errors.Is(err, ErrTimeout) || Sent(err) {
 		t.Errorf("got %v", err)
 	}
 }

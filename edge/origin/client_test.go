@@ -150,11 +150,16 @@ func TestStaleIsReuse(t *testing.T) {
 		}
 		return r
 	}
+	getWithBody, _ := http.NewRequest("GET", "http://a/", strings.NewReader("body"))
+	getOnce := getWithBody.Clone(t.Context())
+	getOnce.GetBody = nil
 	for _, c := range []struct {
 		name string
 		req  *http.Request
 		ok   bool
 	}{
+		{"GET with a body", getWithBody, true},
+		{"GET with a body that cannot be had again", getOnce, false},
 		{"GET", get("/"), true},
 		{"POST was sent and is not repeated", post(true), false},
 		{"POST that cannot be had again", post(false), false},

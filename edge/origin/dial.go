@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// dialer makes connections to one peer. The peer's name is looked up here, each
-// address is checked, and the socket checks it once more when it connects, so
-// that an answer of the DNS that changes in between has no effect.
+// dialer makes connections to one peer. The peer's name is looked up here, and
+// each address is judged by the socket that is about to connect to it, so that
+// nothing that the DNS says in between has an effect.
 type dialer struct {
 	host     string
 	port     int
@@ -61,9 +61,6 @@ func (d *dialer) connect(ctx context.Context) (net.Conn, error) {
 }
 
 func (d *dialer) connectTo(ctx context.Context, addr netip.Addr, left int) (net.Conn, error) {
-	if err := d.rule.check(addr); err != nil {
-		return nil, err
-	}
 	if deadline, ok := ctx.Deadline(); ok && left > 1 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
@@ -91,7 +88,7 @@ func (d *dialer) addrs(ctx context.Context) ([]netip.Addr, error) {
 // maxAddrs bounds the addresses of one name that are tried for one connection.
 const maxAddrs = 8
 
-// control runs on the socket just before it connects.
+// control runs on each socket just before it connects.
 func (d *dialer) control(_, address string, _ syscall.RawConn) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

@@ -81,6 +81,28 @@ func TestHeadAndInterim(t *testing.T) {
 	}
 }
 
+// TestFirstByteIsTheFinalAnswers: an interim answer does not count.
+func TestFirstByteIsTheFinalAnswers(t *testing.T) {
+	goOn := make(chan struct{})
+	p := poolFor(t, newScript(t, func(c *conversation) {
+		c.request()
+		c.say("HTTP/1.1 103 Early Hints\r\n\r\n")
+		<-goOn
+		c.say(hello)
+	}))
+	var hinted int64
+	tr := Trace{Interim: func(int, http.Header) {
+		hinted = time.Now().UnixNano()
+		close(goOn)
+	}}
+	if _, _, err := fetch(t, p, get("/"), &tr); err != nil {
+		t.Fatal(err)
+	}
+	if tr.FirstByteAt < hinted {
+		t.Errorf("first byte %d ns before the interim answer was seen", hinted-tr.FirstByteAt)
+	}
+}
+
 // TestTunnel: after a 101 bytes pass as they are, both ways, halves close.
 func TestTunnel(t *testing.T) {
 	raw := "\x00\nnot HTTP\r\n\r\n\xff"
@@ -296,5 +318,26 @@ func TestTLS(t *testing.T) {
 				t.Errorf("got %q %v", body, err)
 			}
 		})
+	}
+}
+
+func BenchmarkDo(b *testing.B) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "hello")
+	}))
+	defer srv.Close()
+	p, err := NewPool(Config{Name: "main", Peers: []string{srv.URL}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer p.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		res, err := p.Client().Do(b.Context(), p.Peers()[0], get("/"), nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		io.Copy(io.Discard, res.Body)
+		res.Body.Close()
 	}
 }
