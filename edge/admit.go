@@ -35,6 +35,10 @@ func (e *Engine) admit(s *Session) bool {
 	case e.looped(r.Fields):
 		return e.deny(s, http.StatusLoopDetected, policy.Loop)
 	}
+	if e.authorized(r.Fields) {
+		s.state.authed = true
+		r.Del("Authorization") // it is for us; no origin needs to know it
+	}
 	if len(e.hooks.request) > 0 && !e.filterRequest(s) {
 		return false
 	}

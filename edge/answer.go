@@ -76,11 +76,7 @@ func (e *Engine) fails(s *Session, err error) {
 		s.fail(err)
 		return
 	}
-	if s.Cache.Status != CacheBypass || s.Cache.Reason == policy.None {
-		s.Cache.Reason = f.why
-	} else {
-		s.Cache.Reason = f.why
-	}
+	s.Cache.Reason = f.why
 	if f.status == 499 {
 		s.Status = 499
 		s.fail(err)

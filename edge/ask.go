@@ -113,7 +113,9 @@ func (e *Engine) attempt(s *Session, q *question, peer *origin.Peer, pool *origi
 		s.RequestSent, s.Timing.UpstreamRequestSent = true, trace.SentAt
 	}
 	if err != nil {
-		peer.ReportFailure(e.now())
+		if s.Ctx.Err() == nil && q.body.fault() == nil {
+			peer.ReportFailure(e.now())
+		}
 		e.metrics.upstreamDone(peer, 0, e.nanos()-asked)
 		return nil, err
 	}

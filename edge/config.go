@@ -65,7 +65,6 @@ type Limits struct {
 	Fetches      int           // fetches that may be stored, at once; 10,000
 	Explain      int           // requests that explain remembers; 256
 	Followers    int           // requests that may wait for one fetch; 10,000
-	FetchTimeout time.Duration // a fetch with no reader left that gets no byte for this long ends; 60 s
 }
 
 // AccessLog takes one record a request. Record's slices are only valid during

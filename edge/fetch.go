@@ -141,6 +141,10 @@ func (e *Engine) confirm(fl *flight, res *http.Response) bool {
 	rules := &s.route.Rules
 	merged := policy.Merge(base.Head.Header(), res.Header, rules)
 	d := e.decide(s, base.Head.Status, merged, false)
+	for _, name := range d.Strip {
+		merged.Del(name)
+	}
+	s.Status = res.StatusCode
 	v := base.With(cachestore.Renewal{
 		Head: cachestore.NewHead(base.Head.Status, merged, e.hidden), Life: d.Life,
 		Tags: unite(base.Tags, d.Tags), PurgeSeq: fl.seq, SharedAuth: d.SharedAuth,

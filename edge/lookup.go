@@ -30,7 +30,8 @@ func (f *finder) key(s *Session) {
 func (f *finder) find(s *Session, now int64) policy.Use {
 	st := &s.state
 	c := &s.Cache
-	c.Status, c.Reason, c.Age = CacheMiss, policy.URIMiss, -1
+	c.Status, c.Reason, c.Age, c.Variant = CacheMiss, policy.URIMiss, -1, nil
+	st.base, st.soft, st.marked = nil, false, false
 	res, presence := f.store.Peek(c.Key)
 	if presence == cachestore.Absent {
 		st.marked = f.marked(s, now)
@@ -108,8 +109,11 @@ func (f *finder) covers(k policy.Key, v *cachestore.Variant) purge.Cover {
 
 // marked says whether a hit-for-miss marker stands for this request.
 func (f *finder) marked(s *Session, now int64) bool {
-	m, ok := f.markers.Has(s.Cache.Key, s.Request.Fields, now)
-	if !ok || f.index.CoversKnown(s.Cache.Key, m).Strength != purge.None {
+	st := &s.state
+	var m cachestore.Marker
+	var ok bool
+	m, ok, st.selector = f.markers.Has(s.Cache.Key, s.Request.Fields, now, st.selector)
+	if !ok || f.index.CoversKnown(s.Cache.Key, m.PurgeSeq).Strength != purge.None {
 		return false
 	}
 	s.Cache.Reason = policy.HitForMiss

@@ -108,15 +108,42 @@ func (e *Engine) ride(s *Session, b boarding) (again bool) {
 	case !o.shared && !o.stale && s.state.ask.Has&policy.HasRange != 0 && o.variant.Head.Status == http.StatusOK:
 		// The whole would come for the sake of a part, and not be kept.
 		b.reader.Close()
-		s.Response, s.Peer, s.ResponseReceived, s.tried = nil, nil, false, s.tried[:0]
-		s.bypass(o.why)
+		s.relayInstead(policy.Partial)
+		s.Cache.Unstored = o.why
 		e.relay(s)
 		return false
 	}
 	s.Cache.Stored = o.shared && !o.stale
+	if e.farRange(s, fl) {
+		return false
+	}
 	e.serveFlight(s, fl, b.reader)
 	e.debrief(s, fl)
 	return false
+}
+
+// farRange answers a Range that begins far behind what the fill has by a
+// bounded request of its own, rather than by waiting for all before it.
+func (e *Engine) farRange(s *Session, fl *flight) bool {
+	o := &fl.out
+	if s.state.ask.Has&policy.HasRange == 0 || o.whole || o.length < 0 || o.variant.Head.Status != http.StatusOK {
+		return false
+	}
+	value, _ := s.Request.Fields.Get("Range")
+	span, _, result := policy.ParseRange(value, o.length, e.limits.Ranges)
+	if result != policy.RangeOne || span.From <= fl.fill.Written()+e.limits.Ahead {
+		return false
+	}
+	s.relayInstead(policy.Partial)
+	e.relay(s)
+	return true
+}
+
+// relayInstead forgets what a fetch told about itself: the request goes alone.
+func (s *Session) relayInstead(why policy.Reason) {
+	s.Response, s.Peer, s.Upstream, s.tried = nil, nil, nil, s.tried[:0]
+	s.RequestSent, s.ResponseReceived, s.Cache.Stored = false, false, false
+	s.Cache.Reason, s.CacheEnabled = why, false
 }
 
 // follow is ride for those who do not lead.
@@ -137,7 +164,9 @@ func (e *Engine) follow(s *Session, fl *flight, r *cachestore.Reader) (again boo
 		st.avoid = st.rounds >= maxRounds
 		return true
 	}
-	e.serveFlight(s, fl, r)
+	if !e.farRange(s, fl) {
+		e.serveFlight(s, fl, r)
+	}
 	return false
 }
 

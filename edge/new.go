@@ -41,7 +41,7 @@ func New(c Config) (*Engine, error) {
 		e.viaDown[p] = []byte("1.1 " + e.id) // the origin's side is HTTP/1.1
 	}
 	e.hidden = hiddenFields(&c)
-	e.finder = finder{store: c.Store, index: e.index, markers: cachestore.NewMarkers(0), seed: c.Seed, window: or(c.PurgeSoftWindow, 30*time.Second)}
+	e.finder = finder{store: c.Store, index: e.index, markers: &cachestore.Markers{}, seed: c.Seed, window: or(c.PurgeSoftWindow, 30*time.Second)}
 	e.cfg.HitForMiss = or(c.HitForMiss, 10*time.Second)
 	e.flights = newFlights()
 	e.metrics = newMetrics(e)
@@ -75,7 +75,6 @@ func (l Limits) withDefaults() Limits {
 	l.Fetches = or(l.Fetches, 10_000)
 	l.Explain = or(l.Explain, 256)
 	l.Followers = or(l.Followers, 10_000)
-	l.FetchTimeout = or(l.FetchTimeout, time.Minute)
 	return l
 }
 

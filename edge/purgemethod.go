@@ -14,7 +14,7 @@ import (
 // the answer comes. It never goes to an origin.
 func (e *Engine) purge(s *Session) {
 	s.Cache.Status, s.Cache.Reason = CacheBypass, policy.PurgeRequest
-	if !e.authorized(s.Request.Fields) && !network(e.cfg.PurgeAllow).has(s.Request.Remote.Addr()) {
+	if !s.state.authed && !network(e.cfg.PurgeAllow).has(s.Request.Remote.Addr()) {
 		e.refuse(s, http.StatusMethodNotAllowed, policy.MethodNotAllowed)
 		return
 	}

@@ -19,6 +19,7 @@ func (e *Engine) receive(fl *flight, res *http.Response) {
 	if !bodyAllowed(s.Request.Method, res.StatusCode) {
 		length = 0
 	}
+	s.Status = res.StatusCode
 	var w cachestore.Writer
 	if d.Store {
 		w = e.store().Begin(fl.key, cachestore.Meta{Length: length})
@@ -66,9 +67,17 @@ func (e *Engine) decide(s *Session, status int, h http.Header, cut bool) policy.
 			d.Store, d.Why = false, policy.Hook
 			return d
 		}
-		d.Life = d.Life.Shortened(mine.Life)
+		d.Life = shorter(d.Life, mine.Life)
 	}
 	return d
+}
+
+// shorter is a life that a hook may have cut, and never made longer.
+func shorter(l, mine policy.Life) policy.Life {
+	l.Fresh, l.SWR = min(l.Fresh, mine.Fresh), min(l.SWR, mine.SWR)
+	l.SIE, l.Dead = min(l.SIE, mine.SIE), min(l.Dead, mine.Dead)
+	l.NoCache, l.MustRevalidate = l.NoCache || mine.NoCache, l.MustRevalidate || mine.MustRevalidate
+	return l
 }
 
 // variant is the answer as it would be stored, without its body.
@@ -94,8 +103,8 @@ func (e *Engine) mark(fl *flight, d *policy.Decision, v *cachestore.Variant) {
 		e.finder.markers.Remove(fl.key)
 		return
 	}
-	e.finder.markers.Put(cachestore.Marker{
-		Key: fl.key, Vary: v.Vary, Selector: v.Selector, PurgeSeq: fl.seq,
+	e.finder.markers.Put(fl.key, cachestore.Marker{
+		Vary: v.Vary, Selector: v.Selector, PurgeSeq: fl.seq,
 		Until: e.nanos() + int64(e.cfg.HitForMiss),
 	})
 }

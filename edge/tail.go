@@ -29,7 +29,7 @@ func (e *Engine) writeTail(s *Session, v *View) {
 	if s.route != nil {
 		st.tail = append(st.tail, s.route.tail...)
 	}
-	if e.token != "" && s.Request.Fields.Has("Authorization") && e.authorized(s.Request.Fields) {
+	if st.authed {
 		st.value(nameServerTiming, func(b []byte) []byte { return s.Timing.appendServerTiming(b, e.nanos()) })
 	}
 	v.Tail = st.tail
@@ -98,7 +98,12 @@ func forwardReason(c *CacheResult) string {
 	switch c.Reason {
 	case policy.VaryMiss:
 		return "vary-miss"
-	case policy.Expired, policy.Revalidated, policy.Purged, policy.SoftPurged:
+	case policy.Purged:
+		if c.Variant == nil {
+			return "uri-miss" // a hard purge leaves nothing
+		}
+		return "stale"
+	case policy.Expired, policy.Revalidated, policy.SoftPurged:
 		return "stale"
 	case policy.ClientNoCache:
 		return "request"

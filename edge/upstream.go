@@ -130,7 +130,8 @@ var responseOnly = []string{"Surrogate-Control", "Cdn-Cache-Control", "Cache-Tag
 
 // hopByHop are the fields of an answer that concern this connection only
 // (RFC 9110, 7.6.1).
-var hopByHop = []string{"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
+// X-Request-Id is ours, one an answer.
+var hopByHop = []string{"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "X-Request-Id"}
 
 // clean removes from an origin's answer what must not go on, and gives it a
 // Date if it has none (RFC 9110, 6.6.1).
