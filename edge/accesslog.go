@@ -181,7 +181,7 @@ func (l *FileLog) Close(ctx context.Context) error {
 // serve writes the shards out, at the latest Delay after a first line.
 func (l *FileLog) serve() {
 	defer close(l.done)
-	var spare []byte
+	spare := make([]byte, 0, min(l.room, firstRoom))
 	timer := time.NewTimer(l.conf.Delay)
 	timer.Stop()
 	defer timer.Stop()

@@ -1,0 +1,67 @@
+package edge
+
+import (
+	"time"
+
+	"edgecache/policy"
+)
+
+// Top is what the engine did since its start and does now; the difference of
+// two of them is a rate.
+type Top struct {
+	Now       time.Time         `json:"now"`
+	Requests  map[string]uint64 `json:"requests"` // by cache result
+	Reasons   map[string]uint64 `json:"reasons"`  // by cache result and reason, "miss expired"
+	Errors    uint64            `json:"errors"`
+	Sent      int64             `json:"sent_bytes"`
+	Fills     int               `json:"fills_in_flight"`
+	Memory    TopTier           `json:"memory"`
+	Upstreams []TopPeer         `json:"upstreams"`
+	PurgeSeq  uint64            `json:"purge_seq"`
+	Hottest   []HotURI          `json:"hottest"` // of the last 10 to 20 seconds
+}
+
+// TopTier is a tier's fill level.
+type TopTier struct {
+	Bytes   int64 `json:"bytes"`
+	Limit   int64 `json:"limit"`
+	Objects int64 `json:"objects"`
+}
+
+// TopPeer is an origin's state.
+type TopPeer struct {
+	Upstream string `json:"upstream"`
+	Peer     string `json:"peer"`
+	Healthy  bool   `json:"healthy"`
+	InFlight int64  `json:"in_flight"`
+}
+
+// Top sums up what runs, with the hottest uris.
+func (e *Engine) Top(uris int) Top {
+	t := e.metrics.sum()
+	now := e.clock()
+	st := e.cfg.Store.Stats()
+	top := Top{
+		Now: now.UTC(), Requests: map[string]uint64{}, Reasons: map[string]uint64{}, Sent: t.sent,
+		Fills: e.flights.running(), PurgeSeq: e.index.Now(),
+		Memory:  TopTier{Bytes: st.Bytes, Limit: st.Limit, Objects: st.Variants},
+		Hottest: e.explain.hot.list(uris, now.UnixNano()),
+	}
+	for c := CacheHit; c <= CacheBypass; c++ {
+		top.Requests[c.String()] = t.byCache(c)
+		for why, n := range t.reasons[c] {
+			if n > 0 {
+				top.Reasons[c.String()+" "+reasonLabel(policy.Reason(why))] += n
+			}
+		}
+	}
+	for _, n := range t.errors {
+		top.Errors += n
+	}
+	for name, pool := range e.cfg.Upstreams {
+		for _, p := range pool.Peers() {
+			top.Upstreams = append(top.Upstreams, TopPeer{name, p.Name(), p.Healthy(now), p.InFlight()})
+		}
+	}
+	return top
+}
