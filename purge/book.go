@@ -128,6 +128,7 @@ func (b *book) read(entry func(stored), record func(Record)) error {
 // A page of work for one transaction.
 type page struct {
 	puts     []stored // new entries; commit gives them their ids
+	sure     int      // so many of them, the first ones, have their final numbers
 	fixes    []stored // entries again, with the numbers that they really got
 	records  []Record // new history, by index into puts of each call's last entry
 	lasts    []int
@@ -175,8 +176,8 @@ func (b *book) commit(p *page) (d done, err error) {
 func (p *page) headAfter(h head, last uint64) head {
 	h.ceiling = max(h.ceiling, p.raise)
 	h.unsure = last + 1
-	if len(p.puts) > 0 {
-		h.unsure = p.puts[0].id
+	if p.sure < len(p.puts) {
+		h.unsure = p.puts[p.sure].id
 	}
 	h.lossy = max(h.lossy, p.lossy)
 	if h.lossy <= p.forget {

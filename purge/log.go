@@ -161,9 +161,11 @@ func (l *Log) replay() error {
 	}
 	start := max(h.ceiling, 1)
 	l.history.epoch = h.epoch
+	first := &page{raise: start + ceilingStep}
 	err := l.book.read(func(s stored) {
-		if s.id >= h.unsure {
+		if s.id >= h.unsure && s.Seq != start {
 			s.Seq = start
+			first.fixes = append(first.fixes, s)
 		}
 		l.index.restore(&s.Entry)
 		l.count(s.volatile, 1)
@@ -174,10 +176,9 @@ func (l *Log) replay() error {
 	if h.lossy > 0 {
 		l.index.restore(&Entry{Scope: ScopeAll, Strength: Revalidate, Seq: min(h.lossy, start)})
 	}
-	first := &page{raise: start + ceilingStep}
 	if l.book.fresh {
 		all := Entry{Scope: ScopeAll, Strength: Revalidate, Seq: start, At: l.conf.Clock()}
-		first.puts = []stored{{Entry: all, volatile: true}}
+		first.puts, first.sure = []stored{{Entry: all, volatile: true}}, 1
 		l.index.restore(&all)
 		l.count(true, 1)
 	}

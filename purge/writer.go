@@ -27,7 +27,7 @@ type writer struct {
 // write serves the queue until the log is closed.
 func (l *Log) write() {
 	defer close(l.stopped)
-	w := writer{log: l, unsettled: l.book.fresh}
+	w := writer{log: l}
 	var flush <-chan time.Time
 	for {
 		select {
@@ -114,7 +114,7 @@ func (l *Log) takeWork(flush bool) (k work, found bool) {
 	return k, true
 }
 
-// compose fills the page. The numbers of the calls' entries are those that
+// compose fills the page, first with invalidations, whose numbers are known. The numbers of the calls' entries are those that
 // they get if no invalidation comes in between; until it is known whether they
 // did, the file calls them unsure.
 func (w *writer) compose(k *work) {
@@ -122,6 +122,13 @@ func (w *writer) compose(k *work) {
 	now := l.index.Now()
 	at := l.conf.Clock()
 	number := now
+	swept := l.index.swept.Load()
+	for _, s := range k.late {
+		if s.Seq > swept {
+			p.puts = append(p.puts, s)
+		}
+	}
+	p.sure = len(p.puts)
 	for _, c := range k.calls {
 		for _, e := range c.entries {
 			number++
@@ -132,12 +139,6 @@ func (w *writer) compose(k *work) {
 		r.Seq, r.At = number, at
 		p.records = append(p.records, r)
 		p.lasts = append(p.lasts, len(p.puts)-1)
-	}
-	swept := l.index.swept.Load()
-	for _, s := range k.late {
-		if s.Seq > swept {
-			p.puts = append(p.puts, s)
-		}
 	}
 	p.fixes, p.again = w.fixes, w.again
 	if number+ceilingNear > l.book.head.ceiling {
@@ -178,7 +179,7 @@ func (w *writer) mark() {
 // settle takes account of what was written.
 func (w *writer) settle(k *work, d done) {
 	w.fixes, w.again = nil, nil
-	w.unsettled = len(k.page.puts) > 0
+	w.unsettled = len(k.calls) > 0
 	l := w.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -219,7 +220,7 @@ func (w *writer) answer(k *work) {
 	l.mu.Unlock()
 	for i, c := range k.calls {
 		r := k.page.records[i]
-		r.Seq, r.At = c.entries[len(c.entries)-1].Seq, c.entries[0].At
+		r.Seq = c.entries[len(c.entries)-1].Seq
 		l.history.add(r)
 		c.result = Result{ID: l.history.name(r.id), Seq: r.Seq, Applied: true}
 		close(c.done)
