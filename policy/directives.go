@@ -160,10 +160,11 @@ func restrict(all bool, fields []string, present bool, names cacheobject.FieldNa
 		return true, fields
 	}
 	for name := range names {
-		if name != "" {
-			fields = append(fields, name)
+		if !isToken(name) {
+			all = true
+			continue
 		}
-		all = all || !isToken(name)
+		fields = append(fields, name)
 	}
 	return all, fields
 }

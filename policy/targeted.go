@@ -95,9 +95,11 @@ func listMember(m httpsfv.Member, all *bool, fields *[]string) bool {
 			return false
 		}
 		for name := range strings.SplitSeq(text, ",") {
-			name = strings.TrimSpace(name)
-			*all = *all || !isToken(name)
-			*fields = append(*fields, name)
+			if name = strings.TrimSpace(name); isToken(name) {
+				*fields = append(*fields, name)
+			} else {
+				*all = true
+			}
 		}
 	}
 	*all = *all || len(items) == 0
