@@ -73,7 +73,7 @@ func appendTTL(b []byte, ttl int64) []byte {
 func (e *Engine) appendForward(b []byte, s *Session) []byte {
 	c := &s.Cache
 	b = append(b, "; fwd="...)
-	b = append(b, forwardReason(c)...)
+	b = append(b, forwardReason(s)...)
 	if s.Response != nil {
 		b = append(b, "; fwd-status="...)
 		b = strconv.AppendInt(b, int64(s.Response.StatusCode), 10)
@@ -88,7 +88,8 @@ func (e *Engine) appendForward(b []byte, s *Session) []byte {
 }
 
 // forwardReason is the fwd parameter's token.
-func forwardReason(c *CacheResult) string {
+func forwardReason(s *Session) string {
+	c := &s.Cache
 	switch {
 	case c.Status == CacheBypass && c.Reason == policy.BypassRequest:
 		return "method"
@@ -99,7 +100,7 @@ func forwardReason(c *CacheResult) string {
 	case policy.VaryMiss:
 		return "vary-miss"
 	case policy.Purged:
-		if c.Variant == nil {
+		if s.state.base == nil {
 			return "uri-miss" // a hard purge leaves nothing
 		}
 		return "stale"
