@@ -1,0 +1,158 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"edgecache/edge/origin"
+)
+
+// settings gives what to run with: the defaults, over them the file, over that
+// the flags, checked as a whole.
+func (f *serveFlags) settings() (*settings, error) {
+	s := defaultSettings()
+	if f.Config != "" {
+		var err error
+		if s, err = readConfig(f.Config); err != nil {
+			return nil, err
+		}
+	}
+	if err := f.over(s); err != nil {
+		return nil, err
+	}
+	return s, s.check()
+}
+
+// over puts the flags over s.
+func (f *serveFlags) over(s *settings) error {
+	for _, step := range []func(*settings) error{f.overOrigins, f.overListeners, f.overSizes} {
+		if err := step(s); err != nil {
+			return err
+		}
+	}
+	setIf(&s.admin.tokenFile, f.TokenFile)
+	setIf(&s.disk.dir, f.Disk)
+	setIf(&s.log.access, f.AccessLog)
+	return nil
+}
+
+func setIf(field *string, flag string) {
+	if flag != "" {
+		*field = flag
+	}
+}
+
+// overOrigins makes the origins of the command line the peers of the only
+// upstream, or of the one that is named main.
+func (f *serveFlags) overOrigins(s *settings) error {
+	if len(f.Origin) == 0 {
+		if len(s.upstreams) == 0 {
+			return &usageError{"no origin: give --origin URL, or --config FILE with upstreams"}
+		}
+		return nil
+	}
+	name := "main"
+	if len(s.upstreams) == 1 {
+		for only := range s.upstreams {
+			name = only
+		}
+	}
+	if _, ok := s.upstreams[name]; !ok && len(s.upstreams) > 1 {
+		return &usageError{"--origin: the file has more than one upstream and none is named main"}
+	}
+	c := s.upstreams[name]
+	c.Name, c.Peers = name, f.Origin
+	if _, err := origin.NewPool(c); err != nil {
+		return &usageError{fmt.Sprintf("--origin: %v", err)}
+	}
+	if s.upstreams == nil {
+		s.upstreams = map[string]origin.Config{}
+	}
+	s.upstreams[name] = c
+	return nil
+}
+
+func (f *serveFlags) overListeners(s *settings) error {
+	for flag, list := range map[string][]string{"--listen": f.Listen, "--tls-listen": f.TLSListen} {
+		for _, a := range list {
+			if err := checkAddress(a); err != nil {
+				return &usageError{fmt.Sprintf("%s %q: %v", flag, a, err)}
+			}
+		}
+	}
+	if len(f.Listen) > 0 {
+		s.listen = f.Listen
+	}
+	if len(f.TLSListen) > 0 {
+		s.tls.listen = f.TLSListen
+	}
+	if len(f.Cert) != len(f.Key) {
+		return &usageError{fmt.Sprintf("%d --cert and %d --key; give a key for each certificate", len(f.Cert), len(f.Key))}
+	}
+	if len(f.Cert) > 0 {
+		s.tls.certs = nil
+		for i := range f.Cert {
+			s.tls.certs = append(s.tls.certs, certSettings{f.Cert[i], f.Key[i]})
+		}
+	}
+	if f.Admin != "" {
+		if err := checkAddress(f.Admin); err != nil {
+			return &usageError{fmt.Sprintf("--admin %q: %v", f.Admin, err)}
+		}
+		s.admin.listen = f.Admin
+	}
+	return nil
+}
+
+func (f *serveFlags) overSizes(s *settings) error {
+	if f.Memory != "" {
+		m, err := parseMemory(f.Memory)
+		if err != nil {
+			return &usageError{fmt.Sprintf("--memory %s: %v", f.Memory, err)}
+		}
+		s.memory = m
+	}
+	if f.DiskSize != "" {
+		n, err := parseSize(f.DiskSize)
+		if err == nil && n < 16<<20 {
+			err = fmt.Errorf("give at least 16MiB")
+		}
+		if err != nil {
+			return &usageError{fmt.Sprintf("--disk-size %s: %v", f.DiskSize, err)}
+		}
+		s.disk.size = n
+	}
+	return nil
+}
+
+// check finds what is wrong between the settings, before anything listens.
+func (s *settings) check() error {
+	switch {
+	case len(s.listen) == 0 && len(s.tls.listen) == 0:
+		return fmt.Errorf("listen: no address; give one in listen or tls.listen")
+	case len(s.tls.listen) > 0 && len(s.tls.certs) == 0:
+		return fmt.Errorf("tls.certs: none for %s; give cert and key", strings.Join(s.tls.listen, ", "))
+	case s.limits.uriBytes > s.limits.headBytes:
+		return fmt.Errorf("limits.uri: %s is more than limits.head, %s", formatSize(int64(s.limits.uriBytes)), formatSize(int64(s.limits.headBytes)))
+	case !loopback(s.admin.listen) && !s.tokenConfigured():
+		return fmt.Errorf("admin.listen: %s can be reached from other machines; give a token "+
+			"(--token-file, EDGE_TOKEN or admin.token_file), or listen on 127.0.0.1", s.admin.listen)
+	}
+	return nil
+}
+
+// loopback says whether an address to listen on is reached from this machine
+// alone. A name is not looked up; only localhost is taken for one that is.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
+}

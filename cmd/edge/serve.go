@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"edgecache/edge"
+	"edgecache/edge/admin"
+	"edgecache/edge/h1"
+	"edgecache/purge"
+)
+
+// serveVerb is edge serve, and edge without a verb.
+type serveVerb struct {
+	serveFlags `embed:""`
+}
+
+// Run serves until a signal or the end of ctx, and drains then.
+func (v *serveVerb) Run(ctx context.Context, t terminal) error {
+	s, err := v.settings()
+	if err != nil {
+		return err
+	}
+	certs, err := s.certs()
+	if err != nil {
+		return err
+	}
+	token, err := configuredToken(v.TokenFile, s.admin.tokenFile)
+	if err != nil {
+		return err
+	}
+	log := newLogger(t)
+	r := &running{settings: s, terminal: t, log: log, certs: certs, failed: make(chan error, 8)}
+	if err := r.listen(); err != nil {
+		return err
+	}
+	if err := r.start(token); err != nil {
+		r.closeListeners()
+		return err
+	}
+	return r.until(ctx)
+}
+
+// running is an edge that serves.
+type running struct {
+	settings *settings
+	terminal terminal
+	log      *slog.Logger
+	certs    *h1.Certs
+
+	plain, secure []net.Listener
+	adminListener net.Listener
+
+	in        *installation
+	wire      *h1.Server
+	admin     *http.Server
+	stopAdmin context.CancelFunc
+	failed    chan error // a listener that broke
+}
+
+// listen takes every address before anything else is done, so that a port in
+// use leaves no trace.
+func (r *running) listen() (err error) {
+	defer func() {
+		if err != nil {
+			r.closeListeners()
+		}
+	}()
+	for _, a := range r.settings.listen {
+		if err := r.take(&r.plain, a); err != nil {
+			return err
+		}
+	}
+	for _, a := range r.settings.tls.listen {
+		if err := r.take(&r.secure, a); err != nil {
+			return err
+		}
+	}
+	r.adminListener, err = bind(r.settings.admin.listen, "the admin API")
+	return err
+}
+
+func (r *running) take(list *[]net.Listener, address string) error {
+	l, err := bind(address, "requests")
+	if err == nil {
+		*list = append(*list, l)
+	}
+	return err
+}
+
+func bind(address, what string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("listen on %s for %s: the port is taken by another program; end it or choose another port", address, what)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("listen on %s for %s: this user may not use that port; choose one above 1023, or grant CAP_NET_BIND_SERVICE", address, what)
+	case err != nil:
+		return nil, fmt.Errorf("listen on %s for %s: %w", address, what, err)
+	}
+	return l, nil
+}
+
+func (r *running) closeListeners() {
+	for _, l := range append(append([]net.Listener{r.adminListener}, r.plain...), r.secure...) {
+		if l != nil {
+			l.Close()
+		}
+	}
+}
+
+// first is the port by which this edge's places are named.
+func (r *running) first() string {
+	_, port, _ := net.SplitHostPort(append(append([]net.Listener{}, r.plain...), r.secure...)[0].Addr().String())
+	return port
+}
+
+// start builds what is behind the listeners and serves on all of them.
+func (r *running) start(token string) error {
+	configured := token != ""
+	_, adminPort, err := net.SplitHostPort(r.adminListener.Addr().String())
+	if err != nil {
+		return err
+	}
+	tokenFile := ""
+	if !configured {
+		if token, tokenFile, err = madeToken(stateDir(), adminPort); err != nil {
+			return err
+		}
+	} else if len(token) < shortToken {
+		r.log.Warn("the admin token is short", "characters", len(token), "better", shortToken)
+	}
+	if r.in, err = build(r.settings, r.first(), token, r.terminal, r.log); err != nil {
+		return err
+	}
+	handler, err := admin.New(admin.Config{
+		Engine: r.in.engine, Purges: purge.NewAPI(r.in.purges, r.in.engine.Keyed), Token: token,
+		Listen: r.settings.admin.listen, Hosts: r.settings.admin.hosts,
+		Ready: r.ready, Version: version(),
+	})
+	if err != nil {
+		return errors.Join(err, r.in.close(context.Background()))
+	}
+	r.serve(handler)
+	r.welcome(tokenFile)
+	return nil
+}
+
+// ready is what /readyz says: the listeners are open before it can be asked,
+// and so is the purge log, unless it broke since.
+func (r *running) ready() error {
+	if err := r.in.purges.Trouble(); err != nil && !r.in.purges.Lost() {
+		return fmt.Errorf("purge log: %w", err)
+	}
+	return nil
+}
+
+// serve starts one goroutine a listener.
+func (r *running) serve(handler *admin.Handler) {
+	r.wire = h1.New(r.in.engine, r.settings.wireConfig(r.log))
+	r.in.engine.Metrics().WatchWires(func() edge.WireStats {
+		s := r.wire.Stats()
+		return edge.WireStats{BytesIn: s.BytesIn, BytesOut: s.BytesOut, Open: s.Open, Accepted: s.Accepted, Refused: s.Refused}
+	})
+	if r.in.accessLog != nil {
+		r.in.engine.Metrics().WatchLog(r.in.accessLog.Stats)
+	}
+	for _, l := range r.plain {
+		go r.run(func() error { return r.wire.Serve(l, nil) })
+	}
+	for _, l := range r.secure {
+		config := &tls.Config{GetCertificate: r.certs.GetCertificate, MinVersion: tls.VersionTLS12}
+		go r.run(func() error { return r.wire.Serve(l, config) })
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	r.admin, r.stopAdmin = admin.NewServer(handler, r.log), stop
+	r.admin.BaseContext = func(net.Listener) context.Context { return ctx }
+	go r.run(func() error {
+		if err := r.admin.Serve(admin.Limit(r.adminListener)); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+}
+
+func (r *running) run(serve func() error) {
+	if err := serve(); err != nil {
+		r.failed <- err
+	}
+}
+
+// until waits for the end and then drains.
+func (r *running) until(ctx context.Context) error {
+	end := make(chan os.Signal, 1)
+	signal.Notify(end, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(end)
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGHUP)
+	defer signal.Stop(again)
+	for {
+		select {
+		case <-again:
+			r.reopen(ctx)
+			continue
+		case s := <-end:
+			r.log.Info("draining", "signal", s.String(), "most", r.settings.limits.drain.String())
+		case <-ctx.Done():
+		case err := <-r.failed:
+			return errors.Join(fmt.Errorf("serve: %w", err), r.drain(end))
+		}
+		return r.drain(end)
+	}
+}
+
+// reopen answers SIGHUP: the access log was rotated.
+func (r *running) reopen(ctx context.Context) {
+	if r.in.accessLog == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := r.in.accessLog.Reopen(ctx); err != nil {
+		r.log.Error("access log stays where it was", "err", err)
+		return
+	}
+	r.log.Info("access log opened again", "file", r.settings.log.access)
+}
+
+// closeGrace is what the parts below get to write out what they hold.
+const closeGrace = 5 * time.Second
+
+// drain lets requests that run end, for as long as limits.drain says or until
+// a second signal, and closes everything.
+func (r *running) drain(second <-chan os.Signal) error {
+	ctx, cancel := context.WithTimeout(context.Background(), r.settings.limits.drain+closeGrace)
+	defer cancel()
+	go func() {
+		select {
+		case <-second:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	r.in.engine.Drain()
+	err := r.wire.Shutdown(ctx)
+	if errors.Is(err, h1.ErrCut) {
+		r.log.Warn("requests were cut: they took longer than the drain", "drain", r.settings.limits.drain.String())
+		err = nil
+	}
+	r.stopAdmin()
+	last, done := context.WithTimeout(context.Background(), closeGrace)
+	defer done()
+	if stuck := r.admin.Shutdown(last); stuck != nil {
+		r.admin.Close()
+	}
+	return errors.Join(err, r.in.close(last))
+}

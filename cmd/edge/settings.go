@@ -1,0 +1,154 @@
+package main
+
+import (
+	"net/netip"
+	"time"
+
+	"edgecache/edge"
+	"edgecache/edge/origin"
+)
+
+// settings is all that a run of edge is made of: the defaults, over them the
+// file, over that the flags. docs/reference.md describes each key.
+type settings struct {
+	listen     []string
+	tls        tlsSettings
+	admin      adminSettings
+	memory     memorySize
+	disk       diskSettings
+	upstreams  map[string]origin.Config
+	routes     []routeSettings
+	hosts      []string
+	trusted    []netip.Prefix
+	purge      purgeSettings
+	log        logSettings
+	limits     limitSettings
+	hitForMiss time.Duration
+	cacheID    string
+	cacheMore  bool // cache_status.detail
+}
+
+type tlsSettings struct {
+	listen []string
+	certs  []certSettings
+}
+
+type certSettings struct{ cert, key string }
+
+type adminSettings struct {
+	listen    string
+	tokenFile string
+	hosts     []string // names by which the admin port may be asked for, beside loopback's and its own address
+}
+
+type diskSettings struct {
+	dir       string // "" is the default place, "off" none
+	size      int64
+	sync      bool
+	shards    int
+	admission string
+}
+
+type purgeSettings struct {
+	allow      []netip.Prefix
+	softWindow time.Duration
+	tagHeaders []string
+}
+
+type logSettings struct {
+	access string // "-", "off", or a file
+	format string
+}
+
+type limitSettings struct {
+	headBytes, headLines, uriBytes int
+	originHeadBytes                int
+	originHeadLines                int
+	bodyBuffer, object             int64
+	ranges, tags, refreshes        int
+	variants, varyNames, conns     int
+	headerTimeout, idle            time.Duration
+	writeStall, drain              time.Duration
+	bodyMinRate                    int64
+}
+
+// routeSettings is one entry of routes.
+type routeSettings struct {
+	hosts          []string
+	path           string
+	upstream       string
+	bypass         bool
+	ttl            ttlSettings
+	stale          staleSettings
+	key            keySettings
+	honorClient    bool
+	setCookie      string
+	cookies        string
+	closeDelimited bool
+	request        edge.HeaderRules
+	response       edge.HeaderRules
+	tags           []string
+}
+
+type ttlSettings struct {
+	fallback, max, override time.Duration
+	heuristic               bool
+	heuristicMax            time.Duration
+	status                  map[int]time.Duration
+}
+
+type staleSettings struct {
+	whileRevalidate, ifError staleSpan
+	ifDead                   time.Duration
+	strictSMaxAge            bool
+}
+
+// staleSpan is a stale window: what the answer's header says, or a fixed one.
+type staleSpan struct {
+	fixed bool
+	span  time.Duration
+}
+
+type keySettings struct {
+	allow, ignore    []string
+	sort             bool
+	headers, cookies []string
+}
+
+// defaultSettings is what holds where neither file nor flags say anything.
+func defaultSettings() *settings {
+	return &settings{
+		listen: []string{":8080"},
+		admin:  adminSettings{listen: "127.0.0.1:9145"},
+		memory: memorySize{percent: 25},
+		disk:   diskSettings{size: 1 << 30, sync: true, shards: 4, admission: "always"},
+		purge: purgeSettings{
+			softWindow: 30 * time.Second,
+			tagHeaders: []string{"Surrogate-Key", "Cache-Tag", "Cache-Groups"},
+		},
+		log: logSettings{access: "-", format: "json"},
+		limits: limitSettings{
+			headBytes: 16 << 10, headLines: 100, uriBytes: 8 << 10,
+			originHeadBytes: 64 << 10, originHeadLines: 500,
+			bodyBuffer: 1 << 20, object: 20 << 30,
+			ranges: 16, tags: 64, refreshes: 64, variants: 32, varyNames: 16, conns: 20000,
+			headerTimeout: 10 * time.Second, idle: time.Minute,
+			writeStall: 30 * time.Second, drain: 30 * time.Second, bodyMinRate: 100,
+		},
+		hitForMiss: 10 * time.Second,
+		cacheID:    "edge",
+	}
+}
+
+// defaultRoute is an entry of routes that says nothing.
+func defaultRoute() routeSettings {
+	return routeSettings{
+		path: "/",
+		ttl: ttlSettings{
+			max: 365 * 24 * time.Hour, heuristic: true, heuristicMax: 24 * time.Hour,
+		},
+		stale:     staleSettings{ifDead: 24 * time.Hour},
+		setCookie: "bypass",
+		cookies:   "forward",
+	}
+}

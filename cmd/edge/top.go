@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"edgecache/edge"
+)
+
+// topVerb is edge top.
+type topVerb struct {
+	adminFlags
+}
+
+// clearScreen brings the cursor home and wipes what is below.
+const clearScreen = "\x1b[H\x1b[2J"
+
+// Run shows what the edge does: on a terminal each second anew, else once.
+func (v *topVerb) Run(ctx context.Context, t terminal) error {
+	c, err := v.client()
+	if err != nil {
+		return err
+	}
+	var before, now edge.Top
+	if err := c.ask(ctx, http.MethodGet, "/v1/top", nil, &before); err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+		now = edge.Top{}
+		if err := c.ask(ctx, http.MethodGet, "/v1/top", nil, &now); err != nil {
+			return err
+		}
+		var b strings.Builder
+		if isTerminal(t.stdout) {
+			b.WriteString(clearScreen)
+		}
+		showTop(&b, &before, &now)
+		if _, err := io.WriteString(t.stdout, b.String()); err != nil || !isTerminal(t.stdout) {
+			return err
+		}
+		before = now
+	}
+}
+
+// cacheStates are the columns of the first line.
+var cacheStates = []string{"hit", "miss", "stale", "bypass"}
+
+// showTop writes the rates between two looks, and what is now.
+func showTop(w io.Writer, before, now *edge.Top) {
+	seconds := max(now.Now.Sub(before.Now).Seconds(), 0.001)
+	rate := func(a, b uint64) float64 { return float64(b-min(a, b)) / seconds }
+	all, served := 0.0, 0.0
+	var parts []string
+	for _, c := range cacheStates {
+		r := rate(before.Requests[c], now.Requests[c])
+		all += r
+		if c == "hit" || c == "stale" {
+			served += r
+		}
+		parts = append(parts, fmt.Sprintf("%s %.0f/s", c, r))
+	}
+	ratio := "-"
+	if all > 0 {
+		ratio = fmt.Sprintf("%.1f%%", 100*served/all)
+	}
+	fmt.Fprintf(w, "requests %.0f/s   from cache %s   %s   errors %.0f/s   out %s/s\n",
+		all, ratio, strings.Join(parts, "  "), rate(before.Errors, now.Errors),
+		formatSize(int64(float64(max(now.Sent-before.Sent, 0))/seconds)))
+	fmt.Fprintf(w, "memory %s of %s   objects %d   fetches %d   purge number %d\n\n",
+		formatSize(now.Memory.Bytes), formatSize(now.Memory.Limit), now.Memory.Objects, now.Fills, now.PurgeSeq)
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, p := range now.Upstreams {
+		state := "healthy"
+		if !p.Healthy {
+			state = "UNHEALTHY"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d in flight\n", p.Upstream, p.Peer, state, p.InFlight)
+	}
+	fmt.Fprintln(table)
+	for _, why := range busiest(before.Reasons, now.Reasons) {
+		fmt.Fprintf(table, "%s\t%.0f/s\n", why, rate(before.Reasons[why], now.Reasons[why]))
+	}
+	fmt.Fprintln(table)
+	for _, u := range now.Hottest {
+		fmt.Fprintf(table, "%.1f/s\t%s\n", u.Rate, printable(u.URI))
+	}
+	table.Flush()
+}
+
+// busiest gives the reasons that grew, the fastest first.
+func busiest(before, now map[string]uint64) []string {
+	var names []string
+	for name := range now {
+		if now[name] > before[name] {
+			names = append(names, name)
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		da, db := now[a]-before[a], now[b]-before[b]
+		if da != db {
+			return int(min(db, 1<<30)) - int(min(da, 1<<30))
+		}
+		return strings.Compare(a, b)
+	})
+	return names
+}
+
+// printable makes what a client wrote safe for a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\ufffd' || r >= 0x200b && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+			return '?'
+		}
+		return r
+	}, s)
+}

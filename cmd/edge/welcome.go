@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+
+	"golang.org/x/term"
+)
+
+// isTerminal says whether a person reads along.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// welcome says that edge serves: four lines for a person, one log line for a
+// machine. The token itself is never shown.
+func (r *running) welcome(tokenFile string) {
+	adminAddress := r.adminListener.Addr().String()
+	if !isTerminal(r.terminal.stderr) {
+		r.log.Info("serving", "listen", addressesOf(r.plain), "tls_listen", addressesOf(r.secure),
+			"admin", adminAddress, "token_file", tokenFile, "access_log", r.settings.log.access,
+			"memory", r.in.store.Stats().Limit, "version", version())
+		return
+	}
+	first := append(append([]net.Listener{}, r.plain...), r.secure...)[0]
+	host, port := hostPort(first.Addr().String())
+	scheme := "http"
+	if len(r.plain) == 0 {
+		scheme = "https"
+	}
+	log := map[string]string{"-": "to standard output", "off": "off"}[r.settings.log.access]
+	if log == "" {
+		log = "to " + r.settings.log.access
+	}
+	fmt.Fprintf(r.terminal.stderr, "edge serves on   %s://%s (memory %s, no disk tier yet)\n",
+		scheme, net.JoinHostPort(host, port), formatSize(r.in.store.Stats().Limit))
+	fmt.Fprintf(r.terminal.stderr, "admin API on     http://%s\n", adminAddress)
+	fmt.Fprintf(r.terminal.stderr, "purge a url with %s\n", r.purgeCommand(scheme+"://"+net.JoinHostPort(host, port)+"/"))
+	fmt.Fprintf(r.terminal.stderr, "access log       %s\n", log)
+}
+
+// purgeCommand is a command line that works as it stands on this machine.
+func (r *running) purgeCommand(url string) string {
+	args := []string{"edge", "purge", "url", url}
+	host, port := hostPort(r.adminListener.Addr().String())
+	if address := net.JoinHostPort(host, port); address != "127.0.0.1:9145" {
+		args = append(args, "--admin", "http://"+address)
+	}
+	if file := r.settings.admin.tokenFile; file != "" && !environmentToken() {
+		args = append(args, "--token-file", file)
+	}
+	return quoted(args...)
+}
+
+func addressesOf(list []net.Listener) []string {
+	all := make([]string, len(list))
+	for i, l := range list {
+		all[i] = l.Addr().String()
+	}
+	return all
+}
