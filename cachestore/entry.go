@@ -50,5 +50,6 @@ func newEntry(k policy.Key, v *Variant) *entry {
 	if len(v.Selector) > 0 {
 		id ^= maphash.Bytes(selectorSeed, v.Selector)
 	}
-	return &entry{key: k, id: id, size: v.Size() + resourceBytes}
+	size := v.Size() + resourceBytes + rounded(int64(len(k.Full))) + pointerBytes
+	return &entry{key: k, id: id, size: size}
 }

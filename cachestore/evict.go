@@ -2,15 +2,15 @@ package cachestore
 
 import "edgecache/policy"
 
-// work carries out Ristretto's verdicts, and makes room when bytes are over the
-// configured size. It is the tier's only goroutine.
+// work carries out Ristretto's verdicts, and makes room when bytes are well over
+// the configured size. It is the tier's only goroutine.
 func (m *Memory) work() {
 	for {
 		select {
 		case e := <-m.leaving:
 			m.evict(e)
 		case <-m.kick:
-			m.makeRoom(m.config.Size)
+			m.makeRoom(m.bytes.ease)
 		case <-m.done:
 			return
 		}
@@ -255,7 +255,7 @@ func (m *Memory) enter(old, new *Resource, fresh []*entry) {
 			m.dropped[DropSet].Add(1)
 		}
 	}
-	if m.bytes.used.Load() > m.config.Size {
+	if m.bytes.used.Load() > m.bytes.ease {
 		m.wake()
 	}
 }

@@ -33,7 +33,7 @@ func hit(m *cachestore.Memory, k policy.Key, f policy.Fields, scratch []byte) (i
 }
 
 func TestHitAllocatesNothing(t *testing.T) {
-	if raceEnabled {
+	if cachestore.RaceEnabled {
 		t.Skip("the race detector makes sync.Pool allocate")
 	}
 	m, keys := stocked(t, 5000)

@@ -6,6 +6,7 @@ import "sync/atomic"
 // stay. used is everything, fills is the part of it that is in flight.
 type ledger struct {
 	fixed int64 // the empty tier
+	ease  int64 // over it the hand evicts; below it the policy has its time
 	most  int64 // used is never more: the configured size and 5 % of it
 	share int64 // fills is never more, unless forced
 
@@ -14,7 +15,7 @@ type ledger struct {
 }
 
 func (l *ledger) init(size, fixed int64) {
-	l.fixed, l.most, l.share = fixed, size+size/20, size/fillShare
+	l.fixed, l.ease, l.most, l.share = fixed, size+size/40, size+size/20, size/fillShare
 	l.used.Store(fixed)
 }
 
@@ -44,12 +45,12 @@ func (l *ledger) takeFill(n int64) (ok bool) {
 func (m *Memory) reserve(n int64) (ok bool) {
 	for range 8 {
 		if m.bytes.take(n) {
-			if m.bytes.used.Load() > m.config.Size {
+			if m.bytes.used.Load() > m.bytes.ease {
 				m.wake()
 			}
 			return true
 		}
-		if !m.makeRoom(m.config.Size - n) {
+		if !m.makeRoom(m.bytes.ease - n) {
 			break
 		}
 	}

@@ -156,7 +156,7 @@ func TestMemoryWithEqualIDsServesNoWrongBody(t *testing.T) {
 		putInside(t, m, k, 10_000+i)
 	}
 	m.main.settle()
-	m.makeRoom(m.config.Size)
+	m.makeRoom(m.bytes.ease)
 	for i, k := range keys {
 		if r, _ := m.Peek(k); r != nil && r.Variants[0].Body.Size != int64(10_000+i) {
 			t.Errorf("key %d: body of %d bytes", i, r.Variants[0].Body.Size)

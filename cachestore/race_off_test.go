@@ -1,5 +1,6 @@
 //go:build !race
 
-package cachestore_test
+package cachestore
 
-const raceEnabled = false
+// RaceEnabled says whether the race detector runs, which makes sync.Pool forget.
+const RaceEnabled = false
