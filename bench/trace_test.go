@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 	"strings"
@@ -146,6 +147,23 @@ func TestLoad(t *testing.T) {
 	}
 	if got := w.Bytes(); got != 34 {
 		t.Errorf("Bytes is %d, want 34", got)
+	}
+}
+
+func TestLoadPutsALogInOrderOfTime(t *testing.T) {
+	line := `{"time":"2026-01-02T03:04:05.%sZ","method":"GET","scheme":"http","host":"h","uri":"/%s","status":%d,"body_bytes":%d}` + "\n"
+	in := fmt.Sprintf(line, "000900", "late", 200, 9) + fmt.Sprintf(line, "000100", "early", 200, 50) +
+		fmt.Sprintf(line, "000900", "early", 304, 0)
+	w, err := Load(strings.NewReader(in), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Workload{
+		Format: AccessLog, IDs: []string{"http://h/late", "http://h/early"},
+		Sizes: []int64{9, 50}, Requests: []uint32{1, 0, 1},
+	}
+	if !reflect.DeepEqual(w, want) {
+		t.Errorf("got %+v, want %+v", w, want)
 	}
 }
 

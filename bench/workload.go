@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sort"
 )
 
 // UnsizedBytes is the size of every object of a trace whose sizes are all 1,
@@ -44,11 +45,13 @@ func LoadFile(path string, limits Limits) (*Workload, error) {
 	return w, nil
 }
 
-// ErrEmpty says that a trace has no request in it.
-var ErrEmpty = errors.New("trace has no requests")
+// ErrEmpty says that a trace has no request in it that counts.
+var ErrEmpty = errors.New("no requests that a cache could answer")
 
 // Load reads a whole trace. An id keeps the largest size that it is seen with:
-// a 304 or a part of the body in a log tells less than the object.
+// a 304 or a part of the body in a log tells less than the object. A log's
+// requests are put in order of time, for its lines come from several buffers
+// and at the end of each request; a trace's lines stay as they are.
 func Load(r io.Reader, limits Limits) (*Workload, error) {
 	reader, err := NewReader(r, limits)
 	if err != nil {
@@ -57,6 +60,7 @@ func Load(r io.Reader, limits Limits) (*Workload, error) {
 	w := &Workload{Format: reader.Format(), Unsized: true}
 	known := make(map[string]uint32)
 	var idBytes int64
+	var times []float64 // of a log's requests
 	for {
 		rec, err := reader.next()
 		if err == io.EOF {
@@ -78,9 +82,15 @@ func Load(r io.Reader, limits Limits) (*Workload, error) {
 		w.Sizes[object] = max(w.Sizes[object], rec.size)
 		w.Unsized = w.Unsized && rec.size == 1
 		w.Requests = append(w.Requests, object)
+		if w.Format == AccessLog {
+			times = append(times, rec.time)
+		}
 	}
 	if len(w.Requests) == 0 {
-		return nil, ErrEmpty
+		return nil, fmt.Errorf("%w in its %d lines", ErrEmpty, reader.Line())
+	}
+	if w.Format == AccessLog {
+		sort.Stable(&byTime{times, w.Requests})
 	}
 	if w.Unsized {
 		for o := range w.Sizes {
@@ -88,4 +98,17 @@ func Load(r io.Reader, limits Limits) (*Workload, error) {
 		}
 	}
 	return w, nil
+}
+
+// byTime sorts a log's requests.
+type byTime struct {
+	times    []float64
+	requests []uint32
+}
+
+func (b *byTime) Len() int           { return len(b.times) }
+func (b *byTime) Less(i, j int) bool { return b.times[i] < b.times[j] }
+func (b *byTime) Swap(i, j int) {
+	b.times[i], b.times[j] = b.times[j], b.times[i]
+	b.requests[i], b.requests[j] = b.requests[j], b.requests[i]
 }
