@@ -48,6 +48,8 @@ type FileLog struct {
 	out     io.Writer // the writer goroutine's, like all below
 	file    io.Closer // what out is and has to be closed; nil for standard output
 	torn    bool      // the last write ended inside a line
+	full    []*logBatch
+	run     []byte
 	warned  time.Time
 }
 
@@ -56,9 +58,10 @@ var _ AccessLog = (*FileLog)(nil)
 // logShard holds the lines of some processors.
 type logShard struct {
 	mu      sync.Mutex
-	buf     []byte
+	batch   logBatch
 	lines   int64
 	dropped int64
+	spare   logBatch // the writer goroutine's
 	_       [64]byte // keeps neighbours off each other's cache line
 }
 
@@ -103,26 +106,28 @@ func newFileLog(c LogConfig) *FileLog {
 	}
 	l.room = c.Buffer / len(l.shards.all)
 	for _, s := range l.shards.all {
-		s.buf = make([]byte, 0, min(l.room, firstRoom))
+		s.batch.text = make([]byte, 0, min(l.room, firstRoom))
+		s.spare.text = make([]byte, 0, min(l.room, firstRoom))
 	}
 	return l
 }
 
-// firstRoom is what a shard's buffer starts with; it grows to its bound.
+// firstRoom is what a shard's buffers start with; they grow to their bound.
 const firstRoom = 64 << 10
 
 // Write takes one record. It never waits for the file.
 func (l *FileLog) Write(r *Record) {
 	s := l.shards.borrow()
 	s.mu.Lock()
-	before := len(s.buf)
+	before := len(s.batch.text)
 	if before+r.bound() > l.room {
 		s.dropped++
 	} else {
-		s.buf = l.conf.Format.append(s.buf, r)
+		s.batch.text = l.conf.Format.append(s.batch.text, r)
+		s.batch.ends = append(s.batch.ends, logLine{r.Time + r.Duration, len(s.batch.text)})
 		s.lines++
 	}
-	after := len(s.buf)
+	after := len(s.batch.text)
 	s.mu.Unlock()
 	l.shards.giveBack(s)
 	if before == 0 {
@@ -181,7 +186,6 @@ func (l *FileLog) Close(ctx context.Context) error {
 // serve writes the shards out, at the latest Delay after a first line.
 func (l *FileLog) serve() {
 	defer close(l.done)
-	spare := make([]byte, 0, min(l.room, firstRoom))
 	timer := time.NewTimer(l.conf.Delay)
 	timer.Stop()
 	defer timer.Stop()
@@ -193,31 +197,62 @@ func (l *FileLog) serve() {
 		case <-timer.C:
 		case <-l.urgent:
 		case answer := <-l.reopen:
-			spare = l.flush(spare)
+			l.flush()
 			answer <- l.turn()
 			continue
 		case <-l.closing:
-			l.flush(spare)
+			l.flush()
 			if l.file != nil {
 				l.file.Close()
 			}
 			return
 		}
-		spare = l.flush(spare)
+		l.flush()
 	}
 }
 
-// flush writes every shard's lines. The shards take new ones meanwhile.
-func (l *FileLog) flush(spare []byte) []byte {
+// flush writes every shard's lines, in the order in which the requests ended.
+// The shards take new ones meanwhile.
+func (l *FileLog) flush() {
 	for _, s := range l.shards.all {
 		s.mu.Lock()
-		full := s.buf
-		s.buf = spare[:0]
+		s.batch, s.spare = s.spare, s.batch
 		s.mu.Unlock()
-		l.put(full)
-		spare = full
+		if len(s.spare.ends) > 0 {
+			l.full = append(l.full, &s.spare)
+		}
 	}
-	return spare
+	if len(l.full) == 1 {
+		l.put(l.full[0].text)
+	} else {
+		l.merge()
+	}
+	for _, b := range l.full {
+		b.reset()
+	}
+	l.full = l.full[:0]
+}
+
+// merge writes the lines of several shards as one sequence.
+func (l *FileLog) merge() {
+	for {
+		var first *logBatch
+		for _, b := range l.full {
+			if !b.read() && (first == nil || b.next().at < first.next().at) {
+				first = b
+			}
+		}
+		if first == nil {
+			break
+		}
+		l.run = append(l.run, first.take()...)
+		if len(l.run) >= firstRoom {
+			l.put(l.run)
+			l.run = l.run[:0]
+		}
+	}
+	l.put(l.run)
+	l.run = l.run[:0]
 }
 
 // put writes whole lines. What cannot be written is lost, not kept: a full disk
