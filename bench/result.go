@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -189,24 +190,25 @@ func AppendLine(out *strings.Builder, name, format string, args ...any) {
 	out.WriteByte('\n')
 }
 
-// spread tells how evenly the connections fared.
+// spread tells how evenly the connections fared; the p99 are of those that
+// were used.
 func (r *Result) spread() string {
 	if len(r.Connections) == 0 {
 		return "0"
 	}
-	least, most := r.Connections[0], r.Connections[0]
-	fastest, slowest := least.P99, most.P99
+	least, most := r.Connections[0].Requests, r.Connections[0].Requests
+	var p99s []float64
 	for _, c := range r.Connections {
-		if c.Requests < least.Requests {
-			least = c
+		least, most = min(least, c.Requests), max(most, c.Requests)
+		if c.Requests > 0 {
+			p99s = append(p99s, c.P99)
 		}
-		if c.Requests > most.Requests {
-			most = c
-		}
-		fastest, slowest = min(fastest, c.P99), max(slowest, c.P99)
+	}
+	if len(p99s) == 0 {
+		return fmt.Sprintf("%d, none of them used", len(r.Connections))
 	}
 	return fmt.Sprintf("%d, each %d to %d requests, p99 %s to %s",
-		len(r.Connections), least.Requests, most.Requests, msText(fastest), msText(slowest))
+		len(r.Connections), least, most, msText(slices.Min(p99s)), msText(slices.Max(p99s)))
 }
 
 func msText(v float64) string {
