@@ -11,8 +11,8 @@ import (
 type Decision struct {
 	Store    bool
 	Why      Reason // Stored, or why not
-	Life     Life
-	Vary     []string // names that select the variant: lower case, sorted, unique; known for what is not stored, too
+	Life     Life     // only Born where nothing is stored: a miss has an age, too
+	Vary     []string // names that select the variant: lower case, sorted, unique; stored or not
 	Tags     []uint64 // HashTag of each tag, HashGroup of each Cache-Group
 	TagNames []string // the same as texts, for people to read
 	Strip    []string // canonical names of fields that must not be stored
@@ -43,7 +43,8 @@ func Judge(a *Ask, r *Rules, res *Response, at URL, t Times) Decision {
 		j.tags, j.freshness,
 	} {
 		if d.Why = test(&d); d.Why != None {
-			return Decision{Why: d.Why, Vary: d.Vary, SharedAuth: d.SharedAuth, Explicit: d.Explicit}
+			return Decision{Why: d.Why, Life: Life{Born: d.Life.Born}, Vary: d.Vary,
+				SharedAuth: d.SharedAuth, Explicit: d.Explicit}
 		}
 	}
 	d.Store, d.Why = true, Stored
