@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// FillConfig says how far a fill may go. A zero is its default, except Length.
+// FillConfig says how far a fill may go. A zero is its default.
 type FillConfig struct {
 	// Ahead is how many bytes a body that is not kept may run ahead of its
 	// fastest reader, and how far a reader may fall behind; 8 MiB.
@@ -14,8 +14,8 @@ type FillConfig struct {
 	// Limit is the largest body in bytes that is kept; over it the body only
 	// streams by. 20 GiB.
 	Limit int64
-	// Length is the announced length in bytes; -1 when unknown. Note that 0
-	// announces an empty body.
+	// Length is the announced length in bytes; 0 or -1 when it is unknown, as
+	// it is before the head: Expect may follow.
 	Length int64
 	// Account counts what the fill holds; nil counts nothing.
 	Account Account
@@ -76,6 +76,9 @@ func NewFill(c FillConfig) *Fill {
 	if c.Limit == 0 {
 		c.Limit = defaultLimit
 	}
+	if c.Length == 0 {
+		c.Length = -1
+	}
 	if c.Account == nil {
 		c.Account = uncounted{}
 	}
@@ -90,8 +93,8 @@ func (uncounted) Force(int64)        {}
 func (uncounted) Release(int64)      {}
 func (uncounted) Dropped(Drop)       {}
 
-// Expect says how long the body was announced to be, in bytes; -1 when that is
-// unknown. It is called before the first byte.
+// Expect says how long the body was announced to be, in bytes: 0 is an empty
+// one, -1 unknown. It is called before the first byte.
 func (f *Fill) Expect(length int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
