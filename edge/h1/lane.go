@@ -216,7 +216,7 @@ func (l *lane) begin(h *cachestore.Head, v *edge.View) error {
 	before := len(l.out)
 	l.appendHead(h, v)
 	l.head = len(l.out) - before
-	l.c.session.Header = int64(l.head)
+	l.c.session.HeadBytes = int64(l.head)
 	return nil
 }
 
