@@ -1,0 +1,229 @@
+package h1
+
+import (
+	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"edgecache/cachestore"
+	"edgecache/edge"
+)
+
+// writePair makes a self-signed certificate for the names, in files.
+func writePair(t testing.TB, dir, file string, serial int64, names ...string) CertFiles {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: file},
+		DNSNames: names, NotAfter: time.Now().Add(1000 * time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := CertFiles{filepath.Join(dir, file+".crt"), filepath.Join(dir, file+".key")}
+	writePEM(t, files.Cert, "CERTIFICATE", cert)
+	writePEM(t, files.Key, "PRIVATE KEY", der)
+	return files
+}
+
+func writePEM(t testing.TB, file, kind string, der []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCertsByName(t *testing.T) {
+	dir := t.TempDir()
+	certs, err := NewCerts([]CertFiles{
+		writePair(t, dir, "first", 1, "first.test"),
+		writePair(t, dir, "wild", 2, "*.wild.test"),
+		writePair(t, dir, "exact", 3, "exact.test", "www.exact.test"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int64{"first.test": 1, "": 1, "unknown.test": 1, "a.wild.test": 2, "A.WILD.test": 2,
+		"a.b.wild.test": 1, "wild.test": 1, "www.exact.test": 3, "exact.test.": 3} {
+		cert, err := certs.GetCertificate(hello(name))
+		if err != nil || cert.Leaf.SerialNumber.Int64() != want {
+			t.Errorf("%q: certificate %v, %v; want %d", name, cert.Leaf.SerialNumber, err, want)
+		}
+	}
+	if _, err := NewCerts([]CertFiles{{"none", "none"}}); err == nil {
+		t.Error("files that do not exist are no error")
+	}
+	if _, err := NewCerts(nil); err == nil {
+		t.Error("no pair is no error")
+	}
+}
+
+// hello is what a modern client says.
+func hello(name string) *tls.ClientHelloInfo {
+	return &tls.ClientHelloInfo{ServerName: name, SupportedVersions: []uint16{tls.VersionTLS13},
+		SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256}, SupportedCurves: []tls.CurveID{tls.CurveP256}}
+}
+
+// TestCertsReload: changed files are taken at the next look; broken or half
+// changed ones leave the old certificate, and are tried again.
+func TestCertsReload(t *testing.T) {
+	dir := t.TempDir()
+	files := writePair(t, dir, "a", 1, "a.test")
+	certs, err := NewCerts([]CertFiles{files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Now()
+	serial := func() int64 {
+		at = at.Add(2 * certPoll)
+		certs.poll(at.UnixNano())
+		return (*certs.current.Load())[0].Leaf.SerialNumber.Int64()
+	}
+	stamp := func(n int) {
+		for _, f := range []string{files.Cert, files.Key} {
+			when := time.Now().Add(time.Duration(n) * time.Hour)
+			if err := os.Chtimes(f, when, when); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	newer := writePair(t, t.TempDir(), "a", 2, "a.test")
+	rename := func(from, to string) {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename(newer.Cert, files.Cert)
+	stamp(1)
+	if n := serial(); n != 1 {
+		t.Errorf("only the certificate is new: serial %d, want 1", n)
+	}
+	rename(newer.Key, files.Key)
+	if n := serial(); n != 2 {
+		t.Errorf("both are new: serial %d, want 2", n)
+	}
+	writePEM(t, files.Cert, "NONSENSE", nil)
+	stamp(2)
+	if n := serial(); n != 2 {
+		t.Errorf("broken: serial %d, want 2", n)
+	}
+	if err := os.Remove(files.Key); err != nil {
+		t.Fatal(err)
+	}
+	if n := serial(); n != 2 {
+		t.Errorf("gone: serial %d, want 2", n)
+	}
+	writePair(t, dir, "a", 3, "a.test")
+	stamp(3)
+	certs.poll(at.Add(certPoll / 4).UnixNano())
+	if n := (*certs.current.Load())[0].Leaf.SerialNumber.Int64(); n != 2 {
+		t.Error("looked again within a poll")
+	}
+	if n := serial(); n != 3 {
+		t.Errorf("whole again: serial %d, want 3", n)
+	}
+}
+
+// serveTLS starts a server with a certificate for a.test.
+func serveTLS(t testing.TB, e engine) (*Server, string, *tls.Config) {
+	t.Helper()
+	certs, err := NewCerts([]CertFiles{writePair(t, t.TempDir(), "a", 1, "a.test")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(e, Config{})
+	go s.Serve(l, &tls.Config{GetCertificate: certs.GetCertificate})
+	t.Cleanup(func() {
+		s.config.Drain = time.Millisecond
+		_ = s.Shutdown(t.Context())
+	})
+	roots := x509.NewCertPool()
+	roots.AddCert((*certs.current.Load())[0].Leaf)
+	return s, l.Addr().String(), &tls.Config{RootCAs: roots, ServerName: "a.test"}
+}
+
+// TestTLS: requests, pipelining, streams and large objects over TLS 1.2 and 1.3.
+func TestTLS(t *testing.T) {
+	body := cachestore.NewBody([]byte(strings.Repeat("0123456789abcdef", 20000)))
+	head := cachestore.NewHead(200, http.Header{}, nil)
+	var version uint16
+	e := &stub{finish: func(s *edge.Session, l edge.Lane) {
+		version = s.Request.TLSVersion
+		switch string(s.Request.Path) {
+		case "/object":
+			_ = l.SendObject(head, body, &edge.View{Status: 200, Length: body.Size, To: body.Size})
+		case "/stream":
+			_ = l.SendHead(head, &edge.View{Status: 200, Length: -1})
+			for i := int64(0); i < body.Size; i += cachestore.ChunkSize {
+				_ = l.Write(body.At(i))
+			}
+			_ = l.End(nil)
+		case "/wait":
+			<-l.Gone()
+			l.Abort(nil)
+		default:
+			echo(s, l)
+		}
+	}}
+	_, addr, config := serveTLS(t, e)
+	for _, v := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		c := config.Clone()
+		c.MaxVersion = v
+		c.NextProtos = []string{"h2", "http/1.1"}
+		nc, err := tls.Dial("tcp", addr, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := nc.ConnectionState().NegotiatedProtocol; p != "http/1.1" {
+			t.Errorf("ALPN %q, want http/1.1", p)
+		}
+		conn := newClient(t, nc)
+		conn.send(get("/1") + post("/2", "hello") + get("/object") + get("/stream") + get("/last", "Connection: close"))
+		got := conn.answers("GET", 6)
+		if len(got) != 5 || got[1].body != "POST /2 hello" || len(got[2].body) != int(body.Size) || got[2].body != got[3].body {
+			t.Fatalf("%d answers", len(got))
+		}
+		if version != v {
+			t.Errorf("TLS version %x, want %x", version, v)
+		}
+		conn.ends()
+	}
+	old := config.Clone()
+	old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
+	if _, err := tls.Dial("tcp", addr, old); err == nil {
+		t.Error("TLS 1.1 is spoken")
+	}
+	nc, err := tls.Dial("tcp", addr, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(nc, get("/1")+get("/wait"))
+	if _, err := http.ReadResponse(bufio.NewReader(nc), nil); err != nil {
+		t.Fatal(err)
+	}
+	nc.Close() // and the server sees it: its Shutdown waits for /wait
+}
