@@ -10,7 +10,7 @@ import (
 // found again. The zero value stores nothing.
 type Decision struct {
 	Store    bool
-	Why      Reason // Stored, or why not
+	Why      Reason   // Stored, or why not
 	Life     Life     // only Born where nothing is stored: a miss has an age, too
 	Vary     []string // names that select the variant: lower case, sorted, unique; stored or not
 	Tags     []uint64 // HashTag of each tag, HashGroup of each Cache-Group
