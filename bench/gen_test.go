@@ -32,7 +32,7 @@ func TestGenIsAFunctionOfItsSeed(t *testing.T) {
 }
 
 func TestGenHoldsItsShape(t *testing.T) {
-	c := GenConfig{Requests: 200_000, Seed: 1}
+	c := GenConfig{Requests: 80_000, Seed: 1}
 	w, err := Load(bytes.NewReader(generated(t, c)), Limits{})
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func TestGenRefuses(t *testing.T) {
 }
 
 func TestZipfDrawsItsWeights(t *testing.T) {
-	const draws = 200_000
+	const draws = 50_000
 	for _, exponent := range []float64{0.3, 0.8, 1, 1.3} {
 		for _, n := range []int{1, 2, 1000} {
 			z := newZipf(n, exponent)
