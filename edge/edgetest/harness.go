@@ -1,0 +1,220 @@
+package edgetest
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"edgecache/cachestore"
+	"edgecache/edge"
+	"edgecache/edge/origin"
+	"edgecache/policy"
+	"edgecache/purge"
+)
+
+// Wire serves connections through an engine; h1.Server is one.
+type Wire interface {
+	Serve(net.Listener, *tls.Config) error
+	Shutdown(context.Context) error
+}
+
+// Config says what a Harness runs. Only Wire must be set, because this package
+// knows no wire.
+type Config struct {
+	Wire func(*edge.Engine) Wire
+	// Peers are the peers of the upstream "main", to which everything goes
+	// when Edge has no upstreams; Pool says the rest of it.
+	Peers []string
+	Pool  origin.Config
+	// Rules are those of the only route, when Edge has no routes.
+	Rules policy.Rules
+	// Recorder is asked in every phase, first of all parts.
+	Recorder *Recorder
+	// MemoryBytes is the size of the store; 64 MiB.
+	MemoryBytes int64
+	// Edge is what the engine is made of; what is empty in it is filled in.
+	Edge edge.Config
+}
+
+// Harness is a running edge.
+type Harness struct {
+	Addr    string // 127.0.0.1:PORT
+	URL     string // http://127.0.0.1:PORT
+	Client  *http.Client
+	Engine  *edge.Engine
+	Store   *cachestore.Memory
+	Purges  *purge.Log
+	Records *Records
+	Clock   *Clock
+	Log     *Log
+
+	t      testing.TB
+	wire   Wire
+	served chan error
+	pools  map[string]*origin.Pool
+	client *http.Transport
+	closed bool
+}
+
+// New starts an edge that ends with the test.
+func New(t testing.TB, c Config) *Harness {
+	t.Helper()
+	h := &Harness{t: t, Records: &Records{}, Clock: &Clock{}, Log: &Log{}, served: make(chan error, 1)}
+	var err error
+	size := c.MemoryBytes
+	if size == 0 {
+		size = 64 << 20
+	}
+	if h.Store, err = cachestore.NewMemory(cachestore.MemoryConfig{Size: size}); err != nil {
+		t.Fatal(err)
+	}
+	clock := func() int64 { return h.Clock.Now().UnixNano() }
+	if h.Purges, err = purge.Open(purge.Config{Path: filepath.Join(t.TempDir(), "purge.db"), Clock: clock}); err != nil {
+		t.Fatal(err)
+	}
+	if h.Engine, err = edge.New(h.fill(c)); err != nil {
+		t.Fatal(err)
+	}
+	if c.Recorder != nil {
+		c.Recorder.engine = h.Engine
+	}
+	h.wire = c.Wire(h.Engine)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Addr = l.Addr().String()
+	h.URL = "http://" + h.Addr
+	go func() { h.served <- h.wire.Serve(l, nil) }()
+	h.client = &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}
+	h.Client = &http.Client{
+		Transport:     h.client,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	t.Cleanup(h.Close)
+	return h
+}
+
+// fill completes the engine's configuration.
+func (h *Harness) fill(c Config) edge.Config {
+	e := c.Edge
+	e.Store, e.Purges, e.AccessLog, e.Now = h.Store, h.Purges, h.Records, h.Clock.Now
+	if e.Seed == 0 {
+		e.Seed = 1
+	}
+	if e.Log == nil {
+		e.Log = slog.New(h.Log)
+	}
+	if e.Upstreams == nil {
+		c.Pool.Name, c.Pool.Peers = "main", c.Peers
+		e.Upstreams = map[string]*origin.Pool{"main": Pool(h.t, c.Pool)}
+	}
+	if e.Routes == nil {
+		e.Routes = []edge.Route{{Upstream: "main", Rules: c.Rules}}
+	}
+	if c.Recorder != nil {
+		e.Proxy = c.Recorder
+	}
+	h.pools = e.Upstreams
+	return e
+}
+
+// Pool makes an upstream, or fails the test.
+func Pool(t testing.TB, c origin.Config) *origin.Pool {
+	t.Helper()
+	p, err := origin.NewPool(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Peers are the peers of an upstream in the order of its configuration.
+func (h *Harness) Peers(upstream string) []*origin.Peer { return h.pools[upstream].Peers() }
+
+// Close ends everything in order: clients, wire, engine, pools, store, log. It
+// may be called twice.
+func (h *Harness) Close() {
+	if h.closed {
+		return
+	}
+	h.closed = true
+	h.client.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := h.wire.Shutdown(ctx); err != nil {
+		h.t.Errorf("shut the wire down: %v", err)
+	}
+	for _, err := range []error{<-h.served, h.Engine.Close()} {
+		if err != nil {
+			h.t.Errorf("close: %v", err)
+		}
+	}
+	for _, p := range h.pools {
+		p.Close()
+	}
+	for _, err := range []error{h.Purges.Close(), h.Store.Close()} {
+		if err != nil {
+			h.t.Errorf("close: %v", err)
+		}
+	}
+}
+
+// Record waits until a request has been logged and returns its record.
+func (h *Harness) Record(id string) edge.Record {
+	h.t.Helper()
+	h.Records.Wait(h.t, "the log record of "+id, func([]edge.Record) bool { return len(h.Records.Of(id)) > 0 })
+	return h.Records.Of(id)[0]
+}
+
+// Explain waits until a request is over and tells what is remembered of it.
+func (h *Harness) Explain(id string) edge.Explanation {
+	h.t.Helper()
+	h.Record(id)
+	e, ok := h.Engine.Explain().Find(id)
+	if !ok {
+		h.t.Fatalf("explain knows no request %s", id)
+	}
+	return e
+}
+
+// Phases are the seed's phases that a request went through; delivery, which is
+// ours, is left out.
+func (h *Harness) Phases(id string) []string {
+	h.t.Helper()
+	var names []string
+	for _, name := range h.Explain(id).Phases {
+		if name != edge.PhaseDelivery.String() {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Dial opens a connection of its own to the edge, closed with the test.
+func (h *Harness) Dial() net.Conn {
+	h.t.Helper()
+	c, err := net.Dial("tcp", h.Addr)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { _ = c.Close() })
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		h.t.Fatal(err)
+	}
+	return c
+}
+
+// Send writes to a connection, or fails the test.
+func (h *Harness) Send(c net.Conn, format string, args ...any) {
+	h.t.Helper()
+	if _, err := fmt.Fprintf(c, format, args...); err != nil {
+		h.t.Fatal(err)
+	}
+}
