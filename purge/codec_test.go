@@ -2,7 +2,6 @@ package purge
 
 import (
 	"errors"
-	"math/rand/v2"
 	"reflect"
 	"testing"
 )
@@ -76,35 +75,4 @@ func FuzzDecodeHeadAndRecord(f *testing.F) {
 		_, _ = decodeRecord(idKey(1), rb)
 		_, _ = decodeRecord(idKey(1), seal(idKey(1), rb))
 	})
-}
-
-// The table against a plain map: random puts and drops, found as in the map.
-func TestTableAgainstAMap(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4))
-	var s shard
-	var all []purged
-	var dropped uint64
-	for n := uint64(1); n <= 3000; n++ {
-		p := purged{key: 1 + r.Uint64N(300), number: n, strength: Strength(1 + r.IntN(3)), softAt: int64(n)}
-		if r.IntN(2) == 0 {
-			p.key <<= 32 // both halves of a key place it
-		}
-		s.put(p)
-		all = append(all, p)
-		if r.IntN(400) == 0 {
-			dropped = max(dropped, n-r.Uint64N(min(n, 200)))
-			s.drop(dropped, int64(dropped))
-		}
-		key, since := all[r.IntN(len(all))].key, dropped+r.Uint64N(n-dropped+1)
-		var got, want Cover
-		s.find(key, since, &got)
-		for _, p := range all {
-			if p.key == key && p.number > since {
-				want.add(p.strength, p.number, p.softAt)
-			}
-		}
-		if got.Strength != want.Strength || got.Seq != want.Seq || got.SoftAt > want.SoftAt {
-			t.Fatalf("key %x since %d: %+v, want %+v", key, since, got, want)
-		}
-	}
 }

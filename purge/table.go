@@ -66,10 +66,7 @@ type purged struct {
 func (t *table) put(p purged) (filled bool) {
 	s := t.slotToTake(p.key, p.strength)
 	if s.key.Load() == 0 {
-		s.softAt.Store(p.softAt)
-		s.latest.Store(p.number<<2 | uint64(p.strength))
-		s.key.Store(p.key)
-		t.used++
+		t.fill(s, p)
 		return true
 	}
 	// softAt is the oldest of this strength; a strength other than Soft has no
@@ -153,9 +150,29 @@ func (t *table) rebuilt(number uint64, softAt int64) *table {
 	}
 	next := &table{slots: make([]slot, max(smallestSize, len(keep)*10/fullTenths*5/4+2))}
 	for _, p := range keep {
-		next.put(p)
+		next.add(p)
 	}
 	return next
+}
+
+// add puts p into the first empty slot from its place on. Slots of one key are
+// of different strengths and come in any order here, so none replaces another.
+func (t *table) add(p purged) {
+	i := t.slotFor(p.key)
+	for t.slots[i].key.Load() != 0 {
+		if i++; i == len(t.slots) {
+			i = 0
+		}
+	}
+	t.fill(&t.slots[i], p)
+}
+
+// fill takes an empty slot into use.
+func (t *table) fill(s *slot, p purged) {
+	s.softAt.Store(p.softAt)
+	s.latest.Store(p.number<<2 | uint64(p.strength))
+	s.key.Store(p.key)
+	t.used++
 }
 
 // later lists what t holds later than number.
