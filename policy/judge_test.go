@@ -286,3 +286,45 @@ func TestJudgeChangesNothing(t *testing.T) {
 		t.Errorf("%v became %v", before, h)
 	}
 }
+
+// FuzzJudge: whatever an origin says, what it forbids is not stored, and no
+// life is longer than the limits or begins in the future.
+func FuzzJudge(f *testing.F) {
+	f.Add(200, `max-age=60, private="a"`, "max-age=1", "0", "-5", "foo", "A, *", false, false)
+	f.Add(404, "public", `max-age="1"`, date(60), "99999999999", date(-5), "A", true, true)
+	f.Fuzz(func(t *testing.T, status int, cc, cdn, expires, age, made, vary string, auth, cookie bool) {
+		r := Rules{Heuristic: true, StaleIfDead: time.Hour}
+		h := http.Header{"Cache-Control": {cc}, "Expires": {expires}, "Age": {age}, "Date": {made}, "Vary": {vary},
+			"Etag": {`"a"`}, "Last-Modified": {made}}
+		if cdn != "" {
+			h["Cdn-Cache-Control"] = []string{cdn}
+		}
+		a := ask(&r, "GET")
+		if auth {
+			a.Has |= HasAuthorization
+		}
+		if cookie {
+			a.Has |= HasCookie
+		}
+		d := Judge(a, &r, &Response{Status: status, Header: h}, here, answered)
+		l := d.Life
+		if l.Born > answered.ResponseAt || l.Fresh < 0 || l.Fresh > defaultTTLMax ||
+			l.SWR < 0 || l.SIE < 0 || max(l.SWR, l.SIE, l.Dead) > maxSpan {
+			t.Errorf("a life of %+v", l)
+		}
+		if !d.Store {
+			return
+		}
+		told, targeted := TargetedDirectives(h["Cdn-Cache-Control"])
+		if !targeted {
+			told = ReadDirectives(h["Cache-Control"])
+		}
+		switch {
+		case told.Private, told.NoStore && !told.MustUnderstand, status < 200, status == 206, status == 304,
+			strings.Contains(vary, "*") && isToken(vary) && len(vary) == 1,
+			auth && !d.SharedAuth, cookie && !d.Explicit, auth && !d.Explicit && l.Fresh > 0,
+			told.MustRevalidate && l.SWR+l.SIE+l.Dead > 0:
+			t.Errorf("stored: %+v", d)
+		}
+	})
+}

@@ -54,25 +54,25 @@ const (
 	TierRefused     // the tier would not take it
 	Stored          // stored
 
-	BadRequest  // malformed
-	NoHost      // no Host (RFC 9112, 3.2)
-	UnknownHost // not in hosts: 421
-	Loop        // our own id in CDN-Loop (RFC 8586)
-	Rejected    // a hook rejected
-	Responded   // a hook answered
-	NoPeer      // no peer is configured
-	UpstreamTimeout
-	UpstreamConnectionFailed
-	MaxRetriesExceeded
-	RequestFiltered
-	BadUpstream  // the origin's answer was malformed
-	BodyTooLarge // over body_buffer
-	HookError    // a hook failed, or answered what its phase does not allow
-	HookPanic
-	ClientGone // the client left before its answer was complete
-	MethodNotAllowed
-	PurgeRequest // PURGE on the data port
-	Internal
+	BadRequest               // malformed
+	NoHost                   // no Host (RFC 9112, 3.2)
+	UnknownHost              // not in hosts: 421
+	Loop                     // our own id in CDN-Loop (RFC 8586)
+	Rejected                 // a hook rejected
+	Responded                // a hook answered
+	NoPeer                   // no peer is configured
+	UpstreamTimeout          // the origin did not answer in time: 504
+	UpstreamConnectionFailed // no connection to the origin, or it broke: 502
+	MaxRetriesExceeded       // all attempts failed: 502
+	RequestFiltered          // a hook refused the request: 403
+	BadUpstream              // the origin's answer was malformed
+	BodyTooLarge             // over body_buffer
+	HookError                // a hook failed, or answered what its phase does not allow
+	HookPanic                // a hook panicked: 500
+	ClientGone               // the client left before its answer was complete
+	MethodNotAllowed         // TRACE or CONNECT: 405
+	PurgeRequest             // PURGE on the data port
+	Internal                 // a fault of ours: 500
 
 	reasons // how many there are
 )

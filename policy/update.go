@@ -27,6 +27,19 @@ func Merge(stored, fresh http.Header, r *Rules) http.Header {
 	return merged
 }
 
+// Freshens says whether a 304 is about the stored answer (RFC 9111, 4.3.4): its
+// validators are not those of another one. Else the request must be repeated
+// without a precondition.
+func Freshens(v *Validators, fresh http.Header) bool {
+	if tag := fresh.Get("Etag"); tag != "" && len(v.ETag) > 0 {
+		return weakEqual([]byte(tag), v.ETag)
+	}
+	if t, ok := ParseDate(fresh.Get("Last-Modified")); ok && v.Modified != 0 {
+		return t.Unix() == v.Modified
+	}
+	return true
+}
+
 // keptByUpdate says whether the stored value of a field outlives a 304.
 func keptByUpdate(name string, r *Rules) bool {
 	switch name {

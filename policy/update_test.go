@@ -46,3 +46,26 @@ func TestAgeAndDateCountFromThe304(t *testing.T) {
 		}
 	}
 }
+
+func TestFreshens(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		v     *Validators
+		fresh []string
+		want  bool
+	}{
+		{"no validators", stored(`"a"`, 60), nil, true},
+		{"the same tag", stored(`"a"`, 60), lines(`ETag: "a"`), true},
+		{"the same tag, weak", stored(`"a"`, 60), lines(`ETag: W/"a"`), true},
+		{"another tag", stored(`"a"`, 60), lines(`ETag: "b"`, "Last-Modified: {-60}"), false},
+		{"a tag where none is stored", stored("", 60), lines(`ETag: "b"`), true},
+		{"the same date", stored("", 60), lines("Last-Modified: {-60}"), true},
+		{"another date", stored("", 60), lines("Last-Modified: {-59}"), false},
+		{"the same tag comes before another date", stored(`"a"`, 60), lines(`ETag: "a"`, "Last-Modified: {-59}"), true},
+		{"a bad date", stored("", 60), lines("Last-Modified: x"), true},
+	} {
+		if got := Freshens(c.v, headers(c.fresh...)); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
