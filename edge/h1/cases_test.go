@@ -102,7 +102,7 @@ func TestRawCases(t *testing.T) {
 	_, addr := serve(t, e, Config{})
 	for _, c := range rawCases(t) {
 		t.Run(c.ID, func(t *testing.T) {
-			path := "/" + strings.NewReplacer("^", "-", "+", "-").Replace(c.ID)
+			path := "/" + strings.NewReplacer("^", "-", "+", "-").Replace(c.ID) + "-path"
 			conn := dial(t, addr)
 			conn.send(c.bytes(path))
 			want := c.Responses
