@@ -61,6 +61,7 @@ func TestConditional(t *testing.T) {
 		{"two dates are ignored", stored("", 3000), 200, lines("If-Modified-Since: {-3000}", "If-Modified-Since: {-3000}"), Full},
 		{"without Last-Modified, Date counts", stored("", 0), 200, lines("If-Modified-Since: {0}"), NotModified},
 		{"and it is later", stored("", 0), 200, lines("If-Modified-Since: {-1}"), Full},
+		{"a bad Last-Modified is no Date", &Validators{LastModified: []byte("x"), Date: asked.Unix()}, 200, lines("If-Modified-Since: {0}"), Full},
 		{"a tag comes before a date", stored(`"abc"`, 5000), 200, lines(`If-None-Match: "abc"`, "If-Modified-Since: {-6000}"), NotModified},
 		{"a date does not mend a tag", stored(`"abc"`, 5000), 200, lines(`If-None-Match: "x"`, "If-Modified-Since: {0}"), Full},
 

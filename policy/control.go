@@ -46,7 +46,7 @@ func mayHold(line []byte) bool {
 		case 7, 8, 9, 14: // no-cache, max-age and no-store, max-stale and min-fresh, only-if-cached
 			return true
 		}
-		if bytes.ContainsAny(name, " \t") {
+		if bytes.ContainsAny(member, " \t") {
 			return true
 		}
 	}

@@ -139,6 +139,23 @@ func FuzzKey(f *testing.F) {
 	})
 }
 
+func TestReadKeyRefusesWhatIsNoKey(t *testing.T) {
+	good, _ := NewKey(nil, 1, place("http", "a.test", "/x", "?q"), nil)
+	change := func(at int, to byte) []byte {
+		full := bytes.Clone(good.Full)
+		full[at] = to
+		return full
+	}
+	for name, full := range map[string][]byte{
+		"nothing": nil, "a head cut short": good.Full[:keyHead-1], "a body cut short": good.Full[:len(good.Full)-1],
+		"an unknown flag": change(0, 0x80), "a query that is none": change(0, 0), "a host that is too long": change(1, 0xff),
+	} {
+		if _, err := ReadKey(1, full); err == nil {
+			t.Errorf("%s is a key", name)
+		}
+	}
+}
+
 func FuzzReadKey(f *testing.F) {
 	k, _ := NewKey(nil, 1, place("http", "a", "/", "?q"), []byte("x"))
 	f.Add(k.Full)
