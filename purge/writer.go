@@ -81,7 +81,7 @@ func (w *writer) turn(flush bool) (more bool) {
 	d, err := w.log.book.commit(&k.page)
 	if err != nil {
 		w.fail(&k, err)
-		return false
+		return w.log.called()
 	}
 	w.settle(&k, d)
 	w.answer(&k)
@@ -93,6 +93,14 @@ func (l *Log) urgent() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return !l.broken && (len(l.calls) > 0 || l.forget > 0)
+}
+
+// called reports whether calls wait: each of them is to get its answer, but
+// what nobody waits for is not tried again at once.
+func (l *Log) called() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.calls) > 0
 }
 
 // takeWork takes as many calls as fit a commit, and everything that is late.
