@@ -20,6 +20,7 @@ type tally struct {
 	most    int64
 	forced  int64
 	dropped map[cachestore.Drop]int
+	onForce func() // runs before a Force counts
 }
 
 func (a *tally) Reserve(n int64) bool {
@@ -34,6 +35,9 @@ func (a *tally) Reserve(n int64) bool {
 }
 
 func (a *tally) Force(n int64) {
+	if a.onForce != nil {
+		a.onForce()
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.held += n

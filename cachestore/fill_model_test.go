@@ -63,7 +63,8 @@ var errBroken = errors.New("broken")
 type recorder struct {
 	delay   time.Duration
 	limit   int
-	content []byte
+	chunks  [][]byte // as they were handed over: nobody may change them
+	content []byte   // the same, copied
 	stored  []byte
 	aborts  int
 }
@@ -73,6 +74,7 @@ func (w *recorder) Chunk(p []byte) error {
 	if len(w.content)+len(p) > w.limit {
 		return cachestore.ErrTooLarge
 	}
+	w.chunks = append(w.chunks, p)
 	w.content = append(w.content, p...)
 	return nil
 }
@@ -86,7 +88,6 @@ func (w *recorder) Commit(v *cachestore.Variant) error {
 func (w *recorder) Abort() {
 	if w.stored == nil {
 		w.aborts++
-		w.content = nil
 	}
 }
 
@@ -238,6 +239,9 @@ func (m *fillModel) ending() string {
 
 func (m *fillModel) check(t *testing.T) {
 	if m.store != nil {
+		if !bytes.Equal(bytes.Join(m.store.chunks, nil), m.store.content) {
+			t.Errorf("seed %d: chunks changed after they were handed over", m.seed)
+		}
 		if m.store.stored != nil && !bytes.Equal(m.store.stored, m.content) {
 			t.Errorf("seed %d: stored %d bytes, not the content", m.seed, len(m.store.stored))
 		}

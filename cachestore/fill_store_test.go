@@ -62,9 +62,15 @@ func TestFillHoldsTheEndBackUntilItIsStored(t *testing.T) {
 			r := join(t, f)
 			found := make(chan bool, 1)
 			go func() {
-				_, err := readAll(r)
+				for n := int64(0); n != length; {
+					p, err := r.Next(ctx)
+					n += int64(len(p))
+					if err != nil {
+						break
+					}
+				}
 				got, _ := m.Peek(storetest.Key(1))
-				found <- err == nil && got != nil
+				found <- got != nil
 			}()
 			write(t, f, []byte("abc"))
 			write(t, f, []byte("def"))
@@ -73,13 +79,13 @@ func TestFillHoldsTheEndBackUntilItIsStored(t *testing.T) {
 			}
 			synctest.Wait()
 			if len(found) > 0 {
-				t.Fatal("a reader saw the end before the commit")
+				t.Fatal("a reader saw the whole before the commit")
 			}
 			if err := f.Commit(storetest.Variant("")); err != nil {
 				t.Fatal(err)
 			}
 			if !<-found {
-				t.Error("the reader saw the end and found nothing stored")
+				t.Error("the reader saw the whole and found nothing stored")
 			}
 		})
 	}
@@ -186,5 +192,21 @@ func TestFillOverTheLimitIsNotKept(t *testing.T) {
 	f.Finish(nil)
 	if got, err := readAll(r); err != nil || len(got) != 1001 {
 		t.Errorf("read %d bytes, %v", len(got), err)
+	}
+}
+
+// An abort may come while the fill takes its bytes back from the store's writer.
+func TestFillAbortWhileItStopsToBeKept(t *testing.T) {
+	account := &tally{}
+	f := cachestore.NewFill(cachestore.FillConfig{Account: account})
+	w := &recorder{limit: 100_000}
+	f.Keep(w)
+	account.onForce = func() { f.Abort(errBroken) }
+	join(t, f)
+	if err := f.Write(ctx, storetest.Content(1, 300_000)); !errors.Is(err, errBroken) {
+		t.Errorf("write: %v, want broken", err)
+	}
+	if held, _ := account.now(); held != 0 || w.aborts != 1 {
+		t.Errorf("%d bytes held, aborted %d times", held, w.aborts)
 	}
 }

@@ -267,3 +267,25 @@ func TestReaderIsReadyWhenNextWouldNotWait(t *testing.T) {
 		t.Errorf("not ready after an abort")
 	}
 }
+
+// Once nobody can join any more, only what a reader still needs is held.
+func TestFillHoldsLittleBehindItsReaders(t *testing.T) {
+	account := &tally{}
+	f := cachestore.NewFill(cachestore.FillConfig{Ahead: 1 << 20, Account: account})
+	r := join(t, f)
+	content := storetest.Content(1, 50_000)
+	for range 40 {
+		write(t, f, content)
+		for r.Ready() {
+			if _, err := r.Next(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := f.Join(); !errors.Is(err, cachestore.ErrGone) {
+		t.Fatalf("the first byte is still there: %v", err)
+	}
+	if held, _ := account.now(); held > 4*65536 {
+		t.Errorf("%d bytes are held, want four chunks at most", held)
+	}
+}

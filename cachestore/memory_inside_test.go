@@ -207,12 +207,16 @@ func TestMemoryKeepsItsBytesWhenClosed(t *testing.T) {
 	if m.Close() != ErrClosed {
 		t.Errorf("second close: no ErrClosed")
 	}
+	hot := putInside(t, m, insideKey(5000), 20_000)
 	for i := range 1000 {
-		v := putInside(t, m, insideKey(i), 20_000)
-		m.Hit(nil, v)
+		m.Hit(nil, hot)
+		putInside(t, m, insideKey(i), 20_000)
 		if st := m.Stats(); st.Bytes > st.Limit+st.Limit/20 {
 			t.Fatalf("%d bytes, the limit is %d", st.Bytes, st.Limit)
 		}
+	}
+	if r, _ := m.Peek(insideKey(5000)); r == nil {
+		t.Errorf("the hand took what was used all the time")
 	}
 	if st := m.Stats(); st.Evicted[EvictedHand] == 0 || st.Dropped[DropSet] == 0 {
 		t.Errorf("stats %+v, want loose objects and the hand at work", st)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"edgecache/cachestore"
+	"edgecache/policy"
 )
 
 func replacesVariant(t *testing.T, s cachestore.Store) {
@@ -23,6 +24,15 @@ func replacesVariant(t *testing.T, s cachestore.Store) {
 		}
 	}
 	mustRead(t, s, a, Content(3, 100))
+	y := Variant("b")
+	y.Vary = []string{"y"} // the same bytes, of another field
+	if err := Put(s, k, y, nil); err != nil {
+		t.Fatal(err)
+	}
+	asked := policy.Fields{{Name: []byte("Y"), Value: []byte("a")}}
+	if got, _ := load(t, s, k).Select(asked, nil); got != nil {
+		t.Errorf("the newest varies by y: y=a selected %p, which varies by x", got)
+	}
 	plain := put(t, s, k, "", Content(4, 100))
 	if got, _ := load(t, s, k).Select(fields("b"), nil); got != plain {
 		t.Errorf("after an answer without Vary: selected %p, want that one", got)
@@ -123,6 +133,10 @@ func collision(t *testing.T, s cachestore.Store) {
 	mustRead(t, s, v, Content(2, 10))
 	if st := s.Stats(); st.Resources != 1 || st.Variants != 1 {
 		t.Errorf("stats %+v, want one resource", st)
+	}
+	s.Delete(b)
+	if st := s.Stats(); st.Bytes != st.Fixed || st.Evicted[cachestore.EvictedCollision] != 1 {
+		t.Errorf("after deleting: %+v, want no bytes and one eviction", st)
 	}
 }
 
