@@ -24,14 +24,14 @@ type Head struct {
 // (RFC 9110, 15.4.5). Last-Modified is one of them where there is an ETag.
 var representation = []string{
 	"Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language",
-	"Content-Md5", "Content-Type", "Digest", "Repr-Digest",
+	"Content-Md5", "Content-Range", "Content-Type", "Digest", "Repr-Digest",
 }
 
 // unstored lists the fields that are never kept: those of one connection or one
 // transfer, and those that are formatted for each answer (RFC 9110, 7.6.1;
 // RFC 9111, 3.1 and 5.1).
 var unstored = []string{
-	"Age", "Connection", "Content-Length", "Content-Range", "Keep-Alive",
+	"Age", "Connection", "Content-Length", "Keep-Alive",
 	"Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization",
 	"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }

@@ -31,7 +31,7 @@ func (e *Engine) shape(s *Session, h *cachestore.Head, val *policy.Validators, s
 		return
 	}
 	if st.ask.Has&policy.HasRange != 0 && size >= 0 && h.Status == http.StatusOK && s.Request.Method == http.MethodGet {
-		e.shapeRange(s, val, size)
+		e.shapeRange(s, h, val, size)
 	}
 }
 
@@ -39,10 +39,10 @@ func (e *Engine) shape(s *Session, h *cachestore.Head, val *policy.Validators, s
 const conditional = policy.HasRange | policy.HasIfNoneMatch | policy.HasIfModifiedSince | policy.HasIfMatch | policy.HasIfUnmodifiedSince
 
 // shapeRange answers a single range (RFC 9110, 14); several are answered whole.
-func (e *Engine) shapeRange(s *Session, val *policy.Validators, size int64) {
+func (e *Engine) shapeRange(s *Session, h *cachestore.Head, val *policy.Validators, size int64) {
 	st, v := &s.state, &s.state.view
-	if !policy.IfRange(&st.ask, val) {
-		return
+	if !policy.IfRange(&st.ask, val) || h.Get("Content-Range") != nil {
+		return // with a Content-Range of its own nobody knows what it is a part of
 	}
 	value, _ := s.Request.Fields.Get("Range")
 	span, _, result := policy.ParseRange(value, size, e.limits.Ranges)

@@ -102,7 +102,8 @@ func (e *Engine) fly(fl *flight) {
 		if e.confirm(fl, res) {
 			return
 		}
-		// The stored answer was purged while it was being validated.
+		// The stored answer was purged while it was being validated, or the
+		// 304 is about another one.
 		fl.base, s.tried = nil, s.tried[:0]
 		res, err = e.ask(s, &question{shared: true, interim: fl.passInterim})
 	}
@@ -135,7 +136,7 @@ func (e *Engine) lose(fl *flight, err error) {
 func (e *Engine) confirm(fl *flight, res *http.Response) bool {
 	s, base := fl.fetch, fl.base
 	cover := e.index.Covers(fl.key, base.Tags, base.Checked())
-	if cover.Strength == purge.Hard || cover.Seq > fl.seq {
+	if cover.Strength == purge.Hard || cover.Seq > fl.seq || !policy.Freshens(&base.Validators, res.Header) {
 		return false
 	}
 	rules := &s.route.Rules

@@ -36,8 +36,9 @@ func (e *Engine) request(s *Session, q *question, p *origin.Peer, pool *origin.P
 	}
 	if q.shared {
 		ownConditions(h, q.base)
-		if r.Fields.Has("Accept-Encoding") {
-			h["Accept-Encoding"] = []string{string(policy.CanonicalEncodings(nil, r.Fields))}
+		delete(h, "Accept-Encoding")
+		if codings := policy.CanonicalEncodings(nil, r.Fields); len(codings) > 0 {
+			h["Accept-Encoding"] = []string{string(codings)}
 		}
 	}
 	e.introduce(s, h)
