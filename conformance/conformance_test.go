@@ -177,7 +177,8 @@ func startEdge(t *testing.T, origin, data, admin string) {
 
 	log := new(bytes.Buffer)
 	cmd := exec.Command(binary, "serve", "--config", config)
-	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+dir, "XDG_CACHE_HOME="+dir, "EDGE_TOKEN=conformance-run-token")
+	state := filepath.Join(dir, "state")
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+state, "XDG_CACHE_HOME="+state, "EDGE_TOKEN=conformance-run-token")
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
