@@ -81,7 +81,7 @@ func (v value) want(what string) {
 	case ast.ScalarNode:
 		v.wrong("%s is not right; %s", strconv.Quote(shorten(n.GetToken().Value)), what)
 	case *ast.MappingNode, *ast.MappingValueNode:
-		v.wrong("is a mapping; %s", what)
+		v.wrong("is a mapping (a text with : in it goes into quotes); %s", what)
 	case *ast.SequenceNode:
 		v.wrong("is a list; %s", what)
 	default:

@@ -71,6 +71,14 @@ func (f *serveFlags) overOrigins(s *settings) error {
 		s.upstreams = map[string]origin.Config{}
 	}
 	s.upstreams[name] = c
+	for i := range s.routes {
+		if s.routes[i].upstream == "" {
+			s.routes[i].upstream = name
+		}
+		if _, ok := s.upstreams[s.routes[i].upstream]; !ok {
+			return &usageError{fmt.Sprintf("routes[%d].upstream: no upstream is named %q; --origin makes %s", i, s.routes[i].upstream, name)}
+		}
+	}
 	return nil
 }
 
@@ -132,6 +140,8 @@ func (s *settings) check() error {
 	switch {
 	case len(s.listen) == 0 && len(s.tls.listen) == 0:
 		return fmt.Errorf("listen: no address; give one in listen or tls.listen")
+	case len(s.routes) == 0 && len(s.upstreams) > 1:
+		return fmt.Errorf("routes: none, and %d upstreams; give a route for each", len(s.upstreams))
 	case len(s.tls.listen) > 0 && len(s.tls.certs) == 0:
 		return fmt.Errorf("tls.certs: none for %s; give cert and key", strings.Join(s.tls.listen, ", "))
 	case s.limits.uriBytes > s.limits.headBytes:

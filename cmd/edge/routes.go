@@ -1,8 +1,10 @@
 package main
 
 import (
+	"maps"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,10 +23,36 @@ func readRoutes(v value) []routeSettings {
 	var all []routeSettings
 	v.list(func(item value) {
 		r := defaultRoute()
+		r.at = item
 		item.keys(r.schema())
 		all = append(all, r)
 	})
 	return all
+}
+
+// refer checks the upstreams that routes name, and gives a route that names
+// none the only one there is. Nothing is known of upstreams that only the
+// command line gives, so a file without any is left for later.
+func (s *settings) refer() {
+	names := slices.Sorted(maps.Keys(s.upstreams))
+	if len(names) == 0 {
+		return
+	}
+	for i := range s.routes {
+		r := &s.routes[i]
+		switch {
+		case r.upstream == "" && r.upstreamAt.node == nil && len(names) == 1:
+			r.upstream = names[0]
+		case r.upstream == "" && r.upstreamAt.node == nil:
+			r.at.wrong("names no upstream; give one of %s", strings.Join(names, ", "))
+		case r.upstream != "" && !slices.Contains(names, r.upstream):
+			near := "give one of " + strings.Join(names, ", ")
+			if n := nearest(r.upstream, names); n != "" {
+				near = "did you mean " + n + "?"
+			}
+			r.upstreamAt.wrong("no upstream is named %q; %s", shorten(r.upstream), near)
+		}
+	}
 }
 
 func (r *routeSettings) schema() map[string]func(value) {
@@ -35,7 +63,7 @@ func (r *routeSettings) schema() map[string]func(value) {
 				"path": func(v value) { r.path = pathPrefix(v) },
 			})
 		},
-		"upstream": func(v value) { r.upstream = v.text() },
+		"upstream": func(v value) { r.upstream, r.upstreamAt = v.text(), v },
 		"bypass":   func(v value) { r.bypass = v.flag() },
 		"ttl":      func(v value) { v.keys(r.ttl.schema()) },
 		"stale":    func(v value) { v.keys(r.stale.schema()) },

@@ -25,6 +25,7 @@ func parseConfig(file string, text []byte) (*settings, error) {
 	doc, wrong := parseDocument(file, text)
 	if doc.node != nil {
 		doc.keys(s.schema())
+		s.refer()
 	}
 	if len(wrong.list) > 0 {
 		wrong.sort()
@@ -35,7 +36,6 @@ func parseConfig(file string, text []byte) (*settings, error) {
 
 // schema is every key at the top of the file.
 func (s *settings) schema() map[string]func(value) {
-	var routes value
 	return map[string]func(value){
 		"listen":       func(v value) { s.listen = addresses(v) },
 		"tls":          func(v value) { v.keys(s.tls.schema()) },
@@ -43,7 +43,7 @@ func (s *settings) schema() map[string]func(value) {
 		"memory":       func(v value) { s.memory = memoryOf(v) },
 		"disk":         func(v value) { v.keys(s.disk.schema()) },
 		"upstreams":    func(v value) { s.upstreams = upstreams(v) },
-		"routes":       func(v value) { routes = v; s.routes = readRoutes(routes) },
+		"routes":       func(v value) { s.routes = readRoutes(v) },
 		"hosts":        func(v value) { s.hosts = hostNames(v) },
 		"trusted":      func(v value) { s.trusted = networks(v) },
 		"purge":        func(v value) { v.keys(s.purge.schema()) },

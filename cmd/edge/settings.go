@@ -77,6 +77,7 @@ type routeSettings struct {
 	hosts          []string
 	path           string
 	upstream       string
+	at, upstreamAt value // where the route and its upstream stand in the file
 	bypass         bool
 	ttl            ttlSettings
 	stale          staleSettings

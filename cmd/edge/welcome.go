@@ -22,7 +22,7 @@ func (r *running) welcome(tokenFile string) {
 	if !isTerminal(r.terminal.stderr) {
 		r.log.Info("serving", "listen", addressesOf(r.plain), "tls_listen", addressesOf(r.secure),
 			"admin", adminAddress, "token_file", tokenFile, "access_log", r.settings.log.access,
-			"memory", r.in.store.Stats().Limit, "version", version())
+			"memory", r.in.store.Stats().Limit, "version", version(), "pid", os.Getpid())
 		return
 	}
 	first := append(append([]net.Listener{}, r.plain...), r.secure...)[0]
