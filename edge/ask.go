@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"edgecache/edge/origin"
 )
@@ -22,8 +23,21 @@ type filtered struct {
 func (f *filtered) Error() string { return f.phase.String() + ": " + f.result.kind.String() }
 func (f *filtered) Unwrap() error { return ErrRequestFiltered }
 
-// errRetry asks for another peer.
-var errRetry = errors.New("a hook wants another peer")
+// errRetry asks for another peer; errRetryUnsent does so before this one was
+// asked.
+var (
+	errRetry       = errors.New("a hook wants another peer")
+	errRetryUnsent = fmt.Errorf("%w than the one chosen", errRetry)
+)
+
+// unheard makes the wish to retry a request that cannot be repeated what it
+// is: a result that is not allowed here.
+func unheard(err error) error {
+	if errors.Is(err, errRetry) {
+		return &hookError{PhaseResponseFilter, ErrHookResult}
+	}
+	return err
+}
 
 // ask runs upstream_peer to response_filter over as many peers as it takes.
 // The session gets the peer, the request, the answer and the times. On
@@ -50,7 +64,7 @@ func (e *Engine) ask(s *Session, q *question) (*http.Response, error) {
 			return nil, fmt.Errorf("%w: %w", ErrMaxRetriesExceeded, err)
 		}
 		if !again {
-			return nil, err
+			return nil, unheard(err)
 		}
 		last = err
 		s.RetryCount++
@@ -69,7 +83,7 @@ func (e *Engine) choose(s *Session, last error) (*origin.Peer, *origin.Pool, err
 	s.trace.mark(PhaseUpstreamPeer)
 	peer, err := e.hooks.proxy.UpstreamPeer(s)
 	switch {
-	case errors.Is(err, origin.ErrNoPeerLeft) && last != nil:
+	case errors.Is(err, origin.ErrNoPeerLeft) && last != nil && !errors.Is(last, errRetry):
 		return nil, nil, last
 	case err != nil:
 		return nil, nil, err
@@ -104,13 +118,13 @@ func (e *Engine) attempt(s *Session, q *question, peer *origin.Peer, pool *origi
 		client = pool.Client()
 	}
 	trace := &origin.Trace{Interim: q.interim, Connected: func(c origin.ConnInfo) error {
-		s.Timing.UpstreamConnect = c.At
+		s.Timing.UpstreamConnect = e.ours(c.At)
 		return e.connected(s, c)
 	}}
 	asked := e.nanos()
 	res, err := client.Do(s.Ctx, peer, req, trace)
 	if trace.SentAt != 0 {
-		s.RequestSent, s.Timing.UpstreamRequestSent = true, trace.SentAt
+		s.RequestSent, s.Timing.UpstreamRequestSent = true, e.ours(trace.SentAt)
 	}
 	if err != nil {
 		if s.Ctx.Err() == nil && q.body.fault() == nil {
@@ -125,9 +139,18 @@ func (e *Engine) attempt(s *Session, q *question, peer *origin.Peer, pool *origi
 	}
 	peer.ReportSuccess()
 	s.Response, s.ResponseReceived = res, true
-	s.Timing.UpstreamResponseStart = trace.FirstByteAt
+	s.Timing.UpstreamResponseStart = e.ours(trace.FirstByteAt)
 	e.metrics.upstreamDone(peer, res.StatusCode, trace.FirstByteAt-asked)
 	return res, nil
+}
+
+// ours is a time that edge/origin took, by the machine's clock, on the clock of
+// the configuration.
+func (e *Engine) ours(at int64) int64 {
+	if e.cfg.Now == nil {
+		return at
+	}
+	return at + e.nanos() - time.Now().UnixNano()
 }
 
 // unasked says whether an answer has a status that only a question of another
@@ -153,7 +176,7 @@ func (e *Engine) filterUpstream(s *Session, req *http.Request) error {
 		case r.kind == resultSkip:
 			return nil
 		case r.kind == resultRetry:
-			return errRetry
+			return errRetryUnsent
 		default:
 			return &filtered{PhaseUpstreamRequestFilter, r}
 		}
@@ -207,6 +230,9 @@ func (e *Engine) filterResponse(s *Session, res *http.Response) (*http.Response,
 
 // again says whether another peer may be asked after err.
 func (e *Engine) again(s *Session, q *question, peer *origin.Peer, err error) bool {
+	if errors.Is(err, errRetryUnsent) {
+		return q.body == nil || s.RequestBody != nil || !q.body.touched.Load()
+	}
 	if errors.Is(err, errRetry) {
 		return e.repeatable(s, q)
 	}

@@ -279,6 +279,7 @@ func (e *Engine) pump(s *Session, r *cachestore.Reader, view *View) {
 			break
 		}
 		if err != nil {
+			s.lost(err)
 			s.fail(err)
 			return
 		}
@@ -305,6 +306,17 @@ func (e *Engine) pump(s *Session, r *cachestore.Reader, view *View) {
 		return
 	}
 	s.end(r.Trailer())
+}
+
+// lost notes that the fetch broke off, unless it was this reader that did.
+func (s *Session) lost(err error) {
+	if errors.Is(err, cachestore.ErrSlow) {
+		return
+	}
+	s.Cache.Stored = false
+	if s.Cache.Unstored == policy.None {
+		s.Cache.Unstored = policy.Aborted
+	}
 }
 
 // clientGone marks an error of the client's side.
