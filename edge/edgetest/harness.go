@@ -36,6 +36,9 @@ type Config struct {
 	Rules policy.Rules
 	// Recorder is asked in every phase, first of all parts.
 	Recorder *Recorder
+	// Clock is the engine's clock. Without one edge.Config.Now stays nil, as
+	// it is outside tests.
+	Clock *Clock
 	// MemoryBytes is the size of the store; 64 MiB.
 	MemoryBytes int64
 	// Edge is what the engine is made of; what is empty in it is filled in.
@@ -51,7 +54,6 @@ type Harness struct {
 	Store   *cachestore.Memory
 	Purges  *purge.Log
 	Records *Records
-	Clock   *Clock
 	Log     *Log
 
 	t      testing.TB
@@ -65,7 +67,7 @@ type Harness struct {
 // New starts an edge that ends with the test.
 func New(t testing.TB, c Config) *Harness {
 	t.Helper()
-	h := &Harness{t: t, Records: &Records{}, Clock: &Clock{}, Log: &Log{}, served: make(chan error, 1)}
+	h := &Harness{t: t, Records: &Records{}, Log: &Log{}, served: make(chan error, 1)}
 	var err error
 	size := c.MemoryBytes
 	if size == 0 {
@@ -74,8 +76,12 @@ func New(t testing.TB, c Config) *Harness {
 	if h.Store, err = cachestore.NewMemory(cachestore.MemoryConfig{Size: size}); err != nil {
 		t.Fatal(err)
 	}
-	clock := func() int64 { return h.Clock.Now().UnixNano() }
-	if h.Purges, err = purge.Open(purge.Config{Path: filepath.Join(t.TempDir(), "purge.db"), Clock: clock}); err != nil {
+	log := purge.Config{Path: filepath.Join(t.TempDir(), "purge.db")}
+	if c.Clock != nil {
+		c.Edge.Now = c.Clock.Now
+		log.Clock = func() int64 { return c.Clock.Now().UnixNano() }
+	}
+	if h.Purges, err = purge.Open(log); err != nil {
 		t.Fatal(err)
 	}
 	if h.Engine, err = edge.New(h.fill(c)); err != nil {
@@ -104,7 +110,7 @@ func New(t testing.TB, c Config) *Harness {
 // fill completes the engine's configuration.
 func (h *Harness) fill(c Config) edge.Config {
 	e := c.Edge
-	e.Store, e.Purges, e.AccessLog, e.Now = h.Store, h.Purges, h.Records, h.Clock.Now
+	e.Store, e.Purges, e.AccessLog = h.Store, h.Purges, h.Records
 	if e.Seed == 0 {
 		e.Seed = 1
 	}
