@@ -92,8 +92,6 @@ func classify(err error) fault {
 		return fault{http.StatusBadGateway, policy.NoPeer}
 	case errors.Is(err, ErrBodyTooLarge):
 		return fault{http.StatusBadGateway, policy.BodyTooLarge}
-	case errors.As(err, &hook):
-		return fault{http.StatusInternalServerError, policy.HookError}
 	case errors.Is(err, origin.ErrQueueFull):
 		return fault{http.StatusServiceUnavailable, policy.UpstreamConnectionFailed}
 	case errors.Is(err, ErrBadUpstream), isAs[*origin.HeadError](err):
@@ -101,6 +99,8 @@ func classify(err error) fault {
 	case errors.Is(err, ErrUpstreamConnectionFailed), errors.Is(err, origin.ErrNoPeerLeft),
 		isAs[*origin.DialError](err), isAs[*origin.ConnError](err), isAs[*origin.BodyError](err):
 		return fault{http.StatusBadGateway, policy.UpstreamConnectionFailed}
+	case errors.As(err, &hook): // whatever it wraps that has a status of its own was above
+		return fault{http.StatusInternalServerError, policy.HookError}
 	}
 	return fault{http.StatusInternalServerError, policy.Internal}
 }

@@ -48,3 +48,6 @@ func Reject(status int, reason string) FilterResult {
 func Respond(status int, h http.Header, body []byte) FilterResult {
 	return FilterResult{kind: resultRespond, status: status, header: h, body: body}
 }
+
+// String gives the seed's name of the result.
+func (r FilterResult) String() string { return r.kind.String() }
