@@ -86,24 +86,42 @@ type serving struct {
 	TokenFile string `json:"token_file"`
 }
 
-// awaitServing waits, half a minute at most, for the line in what edge wrote.
-func awaitServing(read func() string) (serving, error) {
+// awaitServing waits for the line in what edge wrote.
+func awaitServing(read func() string) (said serving, err error) {
+	ok := holds(func() bool {
+		for line := range strings.Lines(read()) {
+			if json.Unmarshal([]byte(line), &said) == nil && said.Msg == "serving" {
+				return true
+			}
+		}
+		return false
+	})
+	if !ok {
+		err = fmt.Errorf("edge does not serve; it said: %s", read())
+	}
+	return said, err
+}
+
+// holds waits until a condition holds, half a minute at most.
+func holds(condition func() bool) bool {
 	deadline := time.NewTimer(30 * time.Second)
 	defer deadline.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		for line := range strings.Lines(read()) {
-			var s serving
-			if json.Unmarshal([]byte(line), &s) == nil && s.Msg == "serving" {
-				return s, nil
-			}
-		}
+	for !condition() {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			return serving{}, fmt.Errorf("edge does not serve; it said: %s", read())
+			return false
 		}
+	}
+	return true
+}
+
+func await(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	if !holds(condition) {
+		t.Fatalf("waited in vain until %s", what)
 	}
 }
 

@@ -111,13 +111,13 @@ func TestDrain(t *testing.T) {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	for { // until the listener is closed
+	await(t, "the listener closes", func() bool {
 		c, err := net.Dial("tcp", p.said.Listen[0])
-		if err != nil {
-			break
+		if err == nil {
+			c.Close()
 		}
-		c.Close()
-	}
+		return err != nil
+	})
 	close(release)
 	if got := <-answer; got != "200late<nil>" {
 		t.Errorf("the request that ran got %q, want all of its answer", got)
@@ -140,11 +140,7 @@ func TestSecondSignalCuts(t *testing.T) {
 	go http.Get("http://" + p.said.Listen[0] + "/never")
 	<-arrived
 	p.cmd.Process.Signal(syscall.SIGTERM)
-	for !strings.Contains(p.err.String(), "draining") {
-		if _, err := net.Dial("tcp", p.said.Listen[0]); err != nil {
-			break
-		}
-	}
+	await(t, "the drain begins", func() bool { return strings.Contains(p.err.String(), "draining") })
 	if code := p.end(syscall.SIGTERM); code != exitWell {
 		t.Errorf("exit code %d, want 0: %s", code, p.err)
 	}
@@ -245,17 +241,14 @@ func TestAccessLogIsReopened(t *testing.T) {
 	path := filepath.Join(dir, "access.log")
 	p := start(t, []string{"HOME=" + t.TempDir()}, anywhere("--origin", origin.URL, "--access-log", path)...)
 	get(t, "http://"+p.said.Listen[0]+"/before")
+	await(t, "the line is written", func() bool { return readFile(path) != "" })
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	for !strings.Contains(p.err.String(), "opened again") {
-		if p.cmd.Process.Signal(syscall.Signal(0)) != nil {
-			t.Fatal("edge ended")
-		}
-	}
+	await(t, "the log is opened again", func() bool { return strings.Contains(p.err.String(), "opened again") })
 	get(t, "http://"+p.said.Listen[0]+"/after")
 	p.end(syscall.SIGTERM)
 	for name, want := range map[string]string{path + ".1": "/before", path: "/after"} {
