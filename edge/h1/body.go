@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -21,6 +22,8 @@ type body struct {
 	total  int64 // as announced; -1 chunked
 	part   chunkPart
 	excess int         // bytes of chunk lines beyond what is usual
+	ahead  []byte      // read before the session began
+	early  int64       // bytes of it
 	err    error       // sticky
 	ended  atomic.Bool // it came as a whole
 	failed atomic.Bool // err is set
@@ -76,6 +79,11 @@ func (b *body) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	if len(b.ahead) > 0 {
+		n := copy(p, b.ahead)
+		b.ahead = b.ahead[n:]
+		return n, nil
+	}
 	if err := b.advance(); err != nil {
 		return 0, err
 	}
@@ -90,6 +98,28 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// readAhead reads up to max bytes before anybody asks, so that a fault in them
+// is found before the request is answered.
+func (b *body) readAhead(max int64) error {
+	if b.total > 0 {
+		max = min(max, b.total)
+	}
+	var ahead []byte
+	for int64(len(ahead)) < max {
+		ahead = slices.Grow(ahead, 512)
+		n, err := b.Read(ahead[len(ahead):min(int64(cap(ahead)), max)])
+		ahead = ahead[:len(ahead)+n]
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	b.ahead, b.early = ahead, int64(len(ahead))
+	return nil
+}
+
 // copyTo takes buffered bytes, or reads past the buffer when it is empty.
 func (b *body) copyTo(p []byte) (int, error) {
 	if have := b.in.buffered(); len(have) > 0 {
@@ -100,8 +130,11 @@ func (b *body) copyTo(p []byte) (int, error) {
 	return b.pace.read(b.in, p)
 }
 
-// skip throws away up to max bytes and says whether the body ended cleanly.
+// skip throws away up to max bytes, those read ahead included, and says whether
+// the body ended cleanly.
 func (b *body) skip(max int64) bool {
+	b.ahead = nil
+	max -= b.early
 	for max >= 0 {
 		if err := b.advance(); err != nil {
 			return err == io.EOF

@@ -227,3 +227,35 @@ func TestTLS(t *testing.T) {
 	}
 	nc.Close() // and the server sees it: its Shutdown waits for /wait
 }
+
+func BenchmarkHitTLS(b *testing.B) {
+	for name, size := range map[string]int64{"1KiB": 1 << 10, "32KiB": 32 << 10, "1MiB": 1 << 20} {
+		b.Run(name, func(b *testing.B) {
+			body := cachestore.NewBody(make([]byte, size))
+			head := cachestore.NewHead(200, http.Header{"Content-Type": {"a/b"}}, nil)
+			view := edge.View{Status: 200, Length: size, To: size}
+			_, addr, config := serveTLS(b, &stub{begin: func(s *edge.Session, l edge.Lane) bool {
+				return l.SendObject(head, body, &view) == nil
+			}})
+			nc, err := tls.Dial("tcp", addr, config)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer nc.Close()
+			r, request := bufio.NewReader(nc), []byte(browserHead)
+			b.ReportAllocs()
+			b.SetBytes(size)
+			for b.Loop() {
+				_, _ = nc.Write(request)
+				for line := ""; line != "\r\n"; {
+					if line, err = r.ReadString('\n'); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if _, err := r.Discard(int(size)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"net/netip"
 	"runtime/debug"
@@ -28,12 +27,12 @@ const (
 // conn is one connection: a loop that reads a head, has it answered, and goes
 // on. All parts of it are one allocation.
 type conn struct {
-	server  *Server
-	wire    wire
-	tls     *tls.Conn // nil in cleartext
-	dst     io.Writer // the wire, or TLS above it
-	remote  netip.AddrPort
-	session *edge.Session
+	server     *Server
+	wire       wire
+	tls        *tls.Conn // nil in cleartext
+	remote     netip.AddrPort
+	tlsVersion uint16
+	session    *edge.Session
 
 	in      input
 	scanner scanner
@@ -48,10 +47,10 @@ type conn struct {
 
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{server: s, wire: wire{Conn: nc, stall: s.config.WriteStall, counts: &s.counts}}
-	c.dst = &c.wire
 	c.in = input{src: &c.wire, wire: &c.wire, maxHead: s.config.HeadBytes, buf: newBuffer(smallBuffer)}
 	c.parser.uriBytes = s.config.URIBytes
 	c.lane.c, c.leaving.c = c, c
+	c.lane.out = output{dst: &c.wire, wire: &c.wire, leaving: &c.leaving}
 	c.body = body{in: &c.in, lane: &c.lane,
 		pace: pace{bytesPerSecond: s.config.BodyMinRate, grace: s.config.BodyGrace}}
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
@@ -69,7 +68,7 @@ func (c *conn) serve(config *tls.Config) {
 	}
 	c.session = c.server.engine.NewSession(&c.lane)
 	wait := c.server.config.HeaderTimeout // a new connection is not idle yet
-	for c.await(wait) && c.readHead() {
+	for c.await(wait) && c.readHead() && c.prepare() {
 		c.answer()
 		again := c.settle()
 		c.server.engine.Release(c.session)
@@ -90,9 +89,11 @@ func (c *conn) handshake(config *tls.Config) bool {
 	defer cancel()
 	t := tls.Server(&c.wire, config)
 	if err := t.HandshakeContext(ctx); err != nil {
+		c.server.counts.handshakes.Add(1)
 		return false
 	}
-	c.tls, c.dst, c.in.src = t, t, t
+	c.tls, c.lane.out.dst, c.in.src = t, t, t
+	c.tlsVersion = t.ConnectionState().Version
 	return true
 }
 
@@ -113,10 +114,10 @@ func (c *conn) await(wait time.Duration) bool {
 				continue
 			}
 		}
-		if c.lane.flush() != nil {
+		if c.lane.out.flush() != nil {
 			return false
 		}
-		c.lane.park()
+		c.lane.out.park()
 		c.idle.Store(true)
 		err := c.in.fill(time.Now().Add(wait), &c.server.draining)
 		c.idle.Store(false)
@@ -148,7 +149,7 @@ func (c *conn) readHead() bool {
 			c.in.keep(n)
 			return true
 		}
-		if c.lane.flush() != nil {
+		if c.lane.out.flush() != nil {
 			return false
 		}
 		if until.IsZero() {
@@ -164,23 +165,36 @@ func (c *conn) readHead() bool {
 	}
 }
 
-// answer has the engine answer the request.
-func (c *conn) answer() {
+// prepare makes session, lane and body ready for the request. A body that came
+// with a GET is read ahead, up to the limit: such a request may be answered
+// from memory, and a fault in its body would be found too late.
+func (c *conn) prepare() bool {
 	c.server.counts.requests.Add(1)
 	r := &c.session.Request
-	r.Remote = c.remote
-	if c.tls != nil {
-		r.TLS, r.TLSVersion = true, c.tls.ConnectionState().Version
-	}
+	r.Remote, r.TLS, r.TLSVersion, r.Body = c.remote, c.tls != nil, c.tlsVersion, nil
 	c.lane.next()
 	c.body.reset(&c.parser.framing)
-	r.Body = nil
-	if c.parser.length != 0 {
-		r.Body = &c.body
-		_ = c.lane.flush() // a 100 must not overtake earlier answers
+	if c.parser.length == 0 {
+		return true
 	}
+	r.Body = &c.body
+	_ = c.lane.out.flush() // a 100 must not overtake earlier answers
+	if r.Method != "GET" && r.Method != "HEAD" || c.parser.expect {
+		return true
+	}
+	var bad *BodyError
+	if errors.As(c.body.readAhead(c.server.config.UnreadBytes), &bad) {
+		c.refuse(&fault{bad.Status, FaultBody, bad.Detail})
+		return false
+	}
+	return true
+}
+
+// answer has the engine answer the request.
+func (c *conn) answer() {
 	if !c.server.engine.Begin(c.session) {
-		_ = c.lane.flush() // earlier answers do not wait for this one
+		c.lane.early = false
+		_ = c.lane.out.flush() // earlier answers do not wait for this one
 		c.server.engine.Finish(c.session)
 	}
 	c.leaving.stop()
@@ -189,17 +203,17 @@ func (c *conn) answer() {
 // settle ends the request on the wire and says whether another may follow.
 func (c *conn) settle() bool {
 	switch {
-	case c.lane.state != answerEnded || c.lane.err != nil:
-		_ = c.lane.flush()
+	case c.lane.state != answerEnded || c.lane.out.err != nil:
+		_ = c.lane.out.flush()
 		return false
 	case c.lane.closing:
-		_ = c.lane.flush()
+		_ = c.lane.out.flush()
 		c.lingers = c.parser.keepAlive || !c.body.ended.Load() || len(c.in.buffered()) > 0
 		return false
 	case c.body.ended.Load():
 		return true
 	}
-	if c.lane.flush() != nil {
+	if c.lane.out.flush() != nil {
 		return false
 	}
 	if c.body.skip(c.server.config.UnreadBytes) {
@@ -217,8 +231,8 @@ func (c *conn) refuse(f *fault) {
 	c.server.counts.faults[f.kind].Add(1)
 	answer := refusal(f.status, time.Now())
 	sent := int64(0)
-	if c.lane.flush() == nil {
-		n, _ := c.dst.Write(answer)
+	if c.lane.out.flush() == nil {
+		n, _ := c.lane.out.dst.Write(answer)
 		sent = int64(n)
 	}
 	c.server.engine.Refuse(edge.Refusal{
@@ -245,7 +259,7 @@ func refusal(status int, now time.Time) []byte {
 
 // linger ends our direction and reads what is still coming, for a while.
 func (c *conn) linger() {
-	if c.lane.err != nil || c.closeWrite() != nil {
+	if c.lane.out.err != nil || c.closeWrite() != nil {
 		return
 	}
 	until := time.Now().Add(lingerTime)
@@ -272,9 +286,11 @@ func (c *conn) closeWrite() error {
 }
 
 // close ends the connection. A panic below the engine's own guard costs this
-// connection and nothing else.
+// connection and nothing else; its buffers are not used again, since somebody
+// may still be reading the request's body.
 func (c *conn) close() {
-	if r := recover(); r != nil {
+	r := recover()
+	if r != nil {
 		c.server.counts.panics.Add(1)
 		c.server.config.Log.Error("panic on a connection", "panic", r, "stack", string(debug.Stack()))
 		c.lane.state = answerBroken
@@ -284,7 +300,9 @@ func (c *conn) close() {
 	}
 	_ = c.wire.Close()
 	c.leaving.stop()
-	c.lane.park()
-	c.in.close()
+	if r == nil {
+		c.lane.out.park()
+		c.in.close()
+	}
 	c.server.remove(c)
 }

@@ -23,6 +23,7 @@ const (
 	FaultExpect                       // an expectation other than 100-continue
 	FaultTooLarge                     // a head over its limits
 	FaultTimeout                      // a head that did not arrive in time
+	FaultBody                         // a body that was read ahead of its session
 	faultKinds                        // how many there are
 )
 
@@ -32,7 +33,7 @@ const FaultKinds = int(faultKinds)
 // String gives the kind as a metric's label prints it.
 func (k FaultKind) String() string {
 	return [...]string{"request_line", "version", "target", "method", "host", "field",
-		"framing", "expect", "too_large", "timeout"}[k]
+		"framing", "expect", "too_large", "timeout", "body"}[k]
 }
 
 var (

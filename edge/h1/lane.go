@@ -29,17 +29,14 @@ var (
 // that reads the request's body.
 type lane struct {
 	c    *conn
-	out  []byte   // formatted and not yet sent; nil while the connection idles
-	box  *[]byte  // where out came from
-	vec  [][]byte // parts of a gathering write, used again
-	err  error    // the first failed write; nothing is sent after it
-	left int64    // body bytes that the head has announced
+	out  output
+	left int64 // body bytes that the head has announced
 
 	state   answerState
 	framing answerFraming
+	early   bool        // Begin runs: nobody else reads from the connection
 	closing bool        // the connection ends after this answer
 	begun   atomic.Bool // Started
-	head    int         // bytes of the head that was formatted
 
 	mu        sync.Mutex
 	final     bool // the final head was formatted: no 1xx after it
@@ -68,12 +65,10 @@ const (
 	framedClose
 )
 
-// bufferPool keeps output buffers while connections idle.
-var bufferPool = sync.Pool{New: func() any { b := make([]byte, 0, 2<<10); return &b }}
-
 // next makes the lane ready for the next answer.
 func (l *lane) next() {
-	l.state, l.framing, l.closing, l.left, l.head = answerDue, framedNot, false, 0, 0
+	l.state, l.framing, l.closing, l.left = answerDue, framedNot, false, 0
+	l.early = true
 	l.begun.Store(false)
 	l.mu.Lock()
 	l.final, l.continued = false, false
@@ -100,7 +95,7 @@ func (l *lane) SendObject(h *cachestore.Head, b *cachestore.Body, v *edge.View) 
 			return l.broken(errAbsent)
 		}
 		part = part[:min(int64(len(part)), v.To-at)]
-		l.out = append(l.out, part...)
+		l.out.buf = append(l.out.buf, part...)
 		at += int64(len(part))
 	}
 	return l.ended()
@@ -116,10 +111,10 @@ func (l *lane) sendLarge(b *cachestore.Body, from, to int64) error {
 				return l.broken(errAbsent)
 			}
 			part = part[:min(int64(len(part)), until-from)]
-			l.part(part)
+			l.out.part(part)
 			from += int64(len(part))
 		}
-		if err := l.sendParts(); err != nil {
+		if err := l.out.sendParts(); err != nil {
 			return err
 		}
 	}
@@ -134,8 +129,8 @@ func (l *lane) Write(p []byte) error {
 	switch {
 	case l.state != answerOpen:
 		return errEnded
-	case l.err != nil:
-		return l.err
+	case l.out.err != nil:
+		return l.out.err
 	case l.framing == framedNot || len(p) == 0:
 		return nil
 	case l.framing == framedLength:
@@ -144,25 +139,25 @@ func (l *lane) Write(p []byte) error {
 		}
 	}
 	if l.framing == framedChunks {
-		l.out = strconv.AppendInt(l.out, int64(len(p)), 16)
-		l.out = append(l.out, "\r\n"...)
+		l.out.buf = strconv.AppendInt(l.out.buf, int64(len(p)), 16)
+		l.out.buf = append(l.out.buf, "\r\n"...)
 	}
-	if len(l.out)+len(p) <= copyBytes {
-		l.out = append(l.out, p...)
+	if len(l.out.buf)+len(p) <= copyBytes {
+		l.out.buf = append(l.out.buf, p...)
 	} else {
-		l.part(p)
-		if err := l.sendParts(); err != nil {
+		l.out.part(p)
+		if err := l.out.sendParts(); err != nil {
 			return err
 		}
 	}
 	if l.framing == framedChunks {
-		l.out = append(l.out, "\r\n"...)
+		l.out.buf = append(l.out.buf, "\r\n"...)
 	}
 	return nil
 }
 
 // Flush hands over what is buffered.
-func (l *lane) Flush() error { return l.flush() }
+func (l *lane) Flush() error { return l.out.flush() }
 
 // End ends the answer cleanly, if as much of it came as was announced.
 func (l *lane) End(trailer http.Header) error {
@@ -173,9 +168,9 @@ func (l *lane) End(trailer http.Header) error {
 		return l.broken(errLength)
 	}
 	if l.framing == framedChunks {
-		l.out = append(l.out, "0\r\n"...)
-		l.out = appendFields(l.out, trailer)
-		l.out = append(l.out, "\r\n"...)
+		l.out.buf = append(l.out.buf, "0\r\n"...)
+		l.out.buf = appendFields(l.out.buf, trailer)
+		l.out.buf = append(l.out.buf, "\r\n"...)
 	}
 	return l.ended()
 }
@@ -199,8 +194,8 @@ func (l *lane) begin(h *cachestore.Head, v *edge.View) error {
 	if l.state != answerDue {
 		return errEnded
 	}
-	if l.err != nil {
-		return l.err
+	if l.out.err != nil {
+		return l.out.err
 	}
 	l.mu.Lock()
 	l.final = true
@@ -209,14 +204,10 @@ func (l *lane) begin(h *cachestore.Head, v *edge.View) error {
 	l.state = answerOpen
 	l.begun.Store(true)
 	l.frame(v)
-	if l.box == nil {
-		l.box = bufferPool.Get().(*[]byte)
-		l.out = (*l.box)[:0]
-	}
-	before := len(l.out)
+	l.out.unpark()
+	before := len(l.out.buf)
 	l.appendHead(h, v)
-	l.head = len(l.out) - before
-	l.c.session.HeadBytes = int64(l.head)
+	l.c.session.HeadBytes = int64(len(l.out.buf) - before)
 	return nil
 }
 
@@ -264,7 +255,7 @@ func bodiless(status int) bool {
 
 // appendHead formats status line and fields.
 func (l *lane) appendHead(h *cachestore.Head, v *edge.View) {
-	out := appendStatusLine(l.out, v.Status)
+	out := appendStatusLine(l.out.buf, v.Status)
 	out = append(out, h.Kept()...)
 	if !v.KeptOnly {
 		out = append(out, h.Representation()...)
@@ -291,7 +282,7 @@ func (l *lane) appendHead(h *cachestore.Head, v *edge.View) {
 	case l.c.session.Request.Proto == edge.HTTP10:
 		out = append(out, "Connection: keep-alive\r\n"...)
 	}
-	l.out = append(out, "\r\n"...)
+	l.out.buf = append(out, "\r\n"...)
 }
 
 // appendFields appends the fields of a trailer or an interim answer; what is
@@ -313,13 +304,14 @@ func appendFields(dst []byte, h http.Header) []byte {
 }
 
 // ended ends an answer. While further requests wait in the buffer, small
-// answers wait for them, so that several leave in one write.
+// answers from memory wait for them, so that several leave in one write. (Later
+// than that another goroutine may be reading: the buffer is not looked at.)
 func (l *lane) ended() error {
 	l.state = answerEnded
-	if len(l.c.in.buffered()) > 0 && len(l.out) < copyBytes && !l.closing {
-		return l.err
+	if l.early && l.c.body.ended.Load() && len(l.c.in.buffered()) > 0 && len(l.out.buf) < copyBytes && !l.closing {
+		return l.out.err
 	}
-	return l.flush()
+	return l.out.flush()
 }
 
 // broken ends an answer that is not whole.
@@ -328,64 +320,8 @@ func (l *lane) broken(err error) error {
 		l.c.server.counts.aborted.Add(1)
 	}
 	l.state, l.closing = answerBroken, true
-	l.vec = l.vec[:0]
+	l.out.drop()
 	return err
-}
-
-// flush sends the buffer.
-func (l *lane) flush() error {
-	if len(l.out) == 0 || l.err != nil {
-		return l.err
-	}
-	_, err := l.c.dst.Write(l.out)
-	l.out = l.out[:0]
-	return l.sent(err)
-}
-
-// part adds body bytes to the next gathering write, behind what is buffered.
-func (l *lane) part(p []byte) {
-	if len(l.vec) == 0 && len(l.out) > 0 {
-		l.vec = append(l.vec, l.out)
-	}
-	l.vec = append(l.vec, p)
-}
-
-// sendParts sends the parts: in one system call, or one by one through TLS.
-func (l *lane) sendParts() error {
-	if l.err != nil {
-		return l.err
-	}
-	var err error
-	if l.c.tls == nil {
-		err = l.c.wire.writev(l.vec)
-	}
-	for i := 0; i < len(l.vec) && l.c.tls != nil && err == nil; i++ {
-		_, err = l.c.tls.Write(l.vec[i])
-	}
-	clear(l.vec)
-	l.vec, l.out = l.vec[:0], l.out[:0]
-	return l.sent(err)
-}
-
-// sent notes a write's failure.
-func (l *lane) sent(err error) error {
-	if err != nil && l.err == nil {
-		l.err, l.closing = err, true
-		l.c.leaving.lost()
-	}
-	return err
-}
-
-// park gives the output buffer back while the connection idles.
-func (l *lane) park() {
-	if l.box == nil {
-		return
-	}
-	if cap(l.out) <= 64<<10 {
-		*l.box = l.out[:0]
-		bufferPool.Put(l.box)
-	}
-	l.box, l.out = nil, nil
 }
 
 // Interim sends a 1xx answer (RFC 9110, 15.2), unless it comes too late.
@@ -421,7 +357,7 @@ var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 
 // writeInterim writes past the buffer, which is empty until the final head.
 func (l *lane) writeInterim(b []byte) error {
-	_, err := l.c.dst.Write(b)
+	_, err := l.out.dst.Write(b)
 	return err
 }
 

@@ -158,12 +158,14 @@ func (s *Server) turnAway(c *conn, config *tls.Config) {
 	}
 	if config != nil {
 		_ = c.wire.Close()
+		c.in.close()
 		s.running.Done()
 		return
 	}
 	go func() {
 		defer s.running.Done()
 		defer func() { <-s.refusing }()
+		defer c.in.close()
 		defer c.wire.Close()
 		_ = c.wire.SetDeadline(time.Now().Add(refuseTime))
 		if _, err := c.wire.Conn.Write(refusal(503, time.Now())); err == nil && c.closeWrite() == nil {

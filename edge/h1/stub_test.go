@@ -14,7 +14,12 @@ import (
 
 	"edgecache/cachestore"
 	"edgecache/edge"
+
+	"go.uber.org/goleak"
 )
+
+// TestMain fails when a goroutine outlives the tests.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // stub is an engine for the wire's own tests: begin may answer at once, finish
 // answers the rest.

@@ -30,7 +30,7 @@ func tunnel(l *lane, h *cachestore.Head, v *edge.View, up io.ReadWriteCloser) er
 		return err
 	}
 	l.closing = true
-	if err := l.flush(); err != nil {
+	if err := l.out.flush(); err != nil {
 		return err
 	}
 	c.server.counts.tunnels.Add(1)
@@ -112,7 +112,7 @@ func (t *pipe) toClient() error {
 		n, err := t.up.Read(buf)
 		if n > 0 {
 			t.moved.Store(time.Now().UnixNano())
-			if _, err := t.c.dst.Write(buf[:n]); err != nil {
+			if _, err := t.c.lane.out.dst.Write(buf[:n]); err != nil {
 				return t.ends(&t.cut, err)
 			}
 			t.sent.Add(int64(n))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -21,6 +22,9 @@ type wire struct {
 	readBy  time.Time // armed; zero = unknown
 	writeBy time.Time
 	vec     net.Buffers
+
+	writing sync.Mutex // TLS may answer a key update while it is corked
+	corked  *[]byte    // gathers writes; nil when they go out at once
 }
 
 var (
@@ -57,8 +61,55 @@ func (w *wire) waitForever() {
 // interrupt ends a Read that another goroutine waits in.
 func (w *wire) interrupt() { _ = w.SetReadDeadline(longAgo) }
 
-// Write sends all of p. It fails when the client takes nothing for the stall.
-func (w *wire) Write(p []byte) (n int, err error) {
+// corkBytes is how much is gathered under TLS: records of 32 KiB and one head.
+const corkBytes = 40 << 10
+
+var corkPool = sync.Pool{New: func() any { b := make([]byte, 0, corkBytes); return &b }}
+
+// cork gathers what is written from now on.
+func (w *wire) cork() {
+	w.writing.Lock()
+	defer w.writing.Unlock()
+	w.corked = corkPool.Get().(*[]byte)
+}
+
+// uncork sends what was gathered.
+func (w *wire) uncork() error {
+	w.writing.Lock()
+	defer w.writing.Unlock()
+	box := w.corked
+	w.corked = nil
+	_, err := w.push(*box)
+	*box = (*box)[:0]
+	corkPool.Put(box)
+	return err
+}
+
+// Write sends all of p, or gathers it while corked.
+func (w *wire) Write(p []byte) (int, error) {
+	w.writing.Lock()
+	defer w.writing.Unlock()
+	if w.corked == nil {
+		return w.push(p)
+	}
+	if box := w.corked; len(*box)+len(p) > cap(*box) {
+		if _, err := w.push(*box); err != nil {
+			return 0, err
+		}
+		*box = (*box)[:0]
+		if len(p) > cap(*box) {
+			return w.push(p)
+		}
+	}
+	*w.corked = append(*w.corked, p...)
+	return len(p), nil
+}
+
+// push sends all of p. It fails when the client takes nothing for the stall.
+func (w *wire) push(p []byte) (n int, err error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
 	moved := time.Now()
 	w.armWrite(moved)
 	for {
