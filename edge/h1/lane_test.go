@@ -274,3 +274,44 @@ func socketHits(t testing.TB, size int) (run, stop func()) {
 		}
 	}, func() { nc.Close() }
 }
+
+// TestEarlyAnswer: an origin may answer before it has read the whole body. The
+// answer goes out while somebody else still reads; a short rest is read to its
+// end, behind a long one the connection closes and says so.
+func TestEarlyAnswer(t *testing.T) {
+	e := &stub{finish: func(s *edge.Session, l edge.Lane) {
+		read := make(chan struct{})
+		go func() {
+			defer close(read)
+			if s.Request.Body != nil {
+				_, _ = io.CopyN(io.Discard, s.Request.Body, 3000)
+			}
+		}()
+		reply(s, l, 200, string(s.Request.Path))
+		_ = l.Gone()
+		<-read
+	}}
+	_, addr := serve(t, e, Config{})
+	for _, c := range []struct {
+		bytes  int
+		closes bool
+	}{{3000, false}, {60000, false}, {100000, true}} {
+		conn := dial(t, addr)
+		go func() {
+			raw := post("/a", strings.Repeat("x", c.bytes)) + get("/b", "Content-Length: 0")
+			for rest := raw; rest != ""; {
+				n := min(1000, len(rest))
+				if _, err := io.WriteString(conn.Conn, rest[:n]); err != nil {
+					return
+				}
+				rest = rest[n:]
+			}
+		}()
+		if a := conn.mustAnswer("POST"); a.body != "/a" || a.Close != c.closes {
+			t.Errorf("%d bytes: %q close %v, want close %v", c.bytes, a.body, a.Close, c.closes)
+		}
+		if c.closes {
+			conn.ends()
+		}
+	}
+}

@@ -141,3 +141,27 @@ func (f *failing) Accept() (net.Conn, error) {
 	}
 	return f.Listener.Accept()
 }
+
+// TestRefuserLimit: over the limit and over the number that is told so, a
+// connection is closed without a word, and all of them are counted.
+func TestRefuserLimit(t *testing.T) {
+	s, addr := serve(t, &stub{finish: echo}, Config{Conns: 1})
+	first := dial(t, addr)
+	first.send(get("/"))
+	first.mustAnswer("GET")
+	for range refusers {
+		s.refusing <- struct{}{} // as if so many were being told
+	}
+	over := dial(t, addr)
+	over.ends()
+	for range refusers {
+		<-s.refusing
+	}
+	told := dial(t, addr)
+	if a := told.mustAnswer("GET"); a.StatusCode != 503 {
+		t.Errorf("status %d, want 503", a.StatusCode)
+	}
+	if n := s.Stats().Refused; n != 2 {
+		t.Errorf("%d refused, want 2", n)
+	}
+}
