@@ -2,6 +2,7 @@ package h1_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -55,7 +56,7 @@ func hitSocket(t testing.TB, size int) *socket {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = log.Close() })
+	t.Cleanup(func() { _ = log.Close(context.Background()) })
 	h := edgetest.New(t, edgetest.Config{
 		Wire:  func(e *edge.Engine) edgetest.Wire { return h1.New(e, h1.Config{}) },
 		Peers: []string{origin.URL},
