@@ -242,6 +242,7 @@ func (f *Fill) grow(n int64) {
 	f.mu.Lock()
 	if buf == nil && f.writer != nil {
 		f.mu.Unlock()
+		f.config.Account.Dropped(DropNoRoom)
 		f.stopKeeping(ErrNoRoom)
 		return
 	}

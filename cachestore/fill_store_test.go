@@ -111,8 +111,8 @@ func TestFillThatDisagreesWithItsLengthIsBroken(t *testing.T) {
 		if _, err := f.Join(); !errors.Is(err, cachestore.ErrGone) {
 			t.Errorf("%s: join %v, want ErrGone", name, err)
 		}
-		if st := m.Stats(); st.Resources != 0 || st.Bytes != st.Fixed {
-			t.Errorf("%s: %+v, want nothing held", name, st)
+		if st := m.Stats(); st.Resources != 0 || st.Bytes != st.Fixed || st.Dropped[cachestore.DropAborted] != 1 {
+			t.Errorf("%s: %+v, want nothing held and one drop", name, st)
 		}
 	}
 }
@@ -193,6 +193,10 @@ func TestFillOverTheLimitIsNotKept(t *testing.T) {
 	if got, err := readAll(r); err != nil || len(got) != 1001 {
 		t.Errorf("read %d bytes, %v", len(got), err)
 	}
+	st := m.Stats()
+	if st.Dropped[cachestore.DropTooLarge] != 1 || st.Dropped[cachestore.DropAborted] != 0 {
+		t.Errorf("drops %v, want one that is too large", st.Dropped)
+	}
 }
 
 // An abort may come while the fill takes its bytes back from the store's writer.
@@ -208,5 +212,25 @@ func TestFillAbortWhileItStopsToBeKept(t *testing.T) {
 	}
 	if held, _ := account.now(); held != 0 || w.aborts != 1 {
 		t.Errorf("%d bytes held, aborted %d times", held, w.aborts)
+	}
+}
+
+// A kept body that finds no room in the account becomes a stream.
+func TestFillThatFindsNoRoomIsNotKept(t *testing.T) {
+	account := &tally{room: 1000}
+	f := cachestore.NewFill(cachestore.FillConfig{Account: account})
+	w := &recorder{limit: 1 << 30}
+	f.Keep(w)
+	r := join(t, f)
+	write(t, f, storetest.Content(1, 10_000))
+	if kept, why := f.Kept(); kept || !errors.Is(why, cachestore.ErrNoRoom) {
+		t.Errorf("kept %v, %v, want ErrNoRoom", kept, why)
+	}
+	f.Finish(nil)
+	if got, err := readAll(r); err != nil || !bytes.Equal(got, storetest.Content(1, 10_000)) {
+		t.Errorf("read %d bytes, %v", len(got), err)
+	}
+	if account.dropped[cachestore.DropNoRoom] != 1 || w.aborts != 1 {
+		t.Errorf("drops %v, aborted %d times, want one each", account.dropped, w.aborts)
 	}
 }

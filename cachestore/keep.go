@@ -208,6 +208,9 @@ func (f *Fill) abortLocked(err error) {
 		return
 	}
 	f.state, f.err = aborted, err
+	if f.writer != nil {
+		f.config.Account.Dropped(DropAborted)
+	}
 	if !f.busy {
 		f.writer = nil
 	}

@@ -1,7 +1,6 @@
 package cachestore
 
 import (
-	"errors"
 	"fmt"
 
 	"edgecache/policy"
@@ -101,8 +100,5 @@ func (w *memoryWriter) Abort() {
 	}
 	w.done = true
 	w.m.Release(w.held)
-	if w.refuse == nil || !errors.Is(w.refuse, ErrTooLarge) && !errors.Is(w.refuse, ErrNoRoom) {
-		w.m.dropped[DropAborted].Add(1)
-	}
 	w.chunks = nil
 }
