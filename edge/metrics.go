@@ -6,6 +6,7 @@ import (
 
 	"edgecache/edge/origin"
 	"edgecache/policy"
+	"edgecache/purge"
 )
 
 // Metrics are the engine's counters. Counting one request is a handful of
@@ -19,6 +20,7 @@ type Metrics struct {
 	strange peerCounts                   // peers that a Proxy made itself
 	wire    atomic.Pointer[func() WireStats]
 	lines   atomic.Pointer[func() LogStats]
+	sweeps  atomic.Pointer[func() purge.SweepStats]
 }
 
 // WireStats is what the wires have counted.
@@ -26,7 +28,8 @@ type WireStats struct {
 	BytesIn, BytesOut int64 // below TLS
 	Open              int64 // connections now
 	Accepted          int64
-	Refused           int64 // over limits.conns
+	Refused           int64            // over limits.conns
+	Events            map[string]int64 // what went wrong or was bounded, by a name of the wire's own
 }
 
 // Classes of status codes: none (a broken or silent request), 1xx … 5xx.
@@ -98,6 +101,9 @@ func (m *Metrics) WatchWires(read func() WireStats) { m.wire.Store(&read) }
 
 // WatchLog tells where the access log's counters are read at each scrape.
 func (m *Metrics) WatchLog(read func() LogStats) { m.lines.Store(&read) }
+
+// WatchSweeps tells where the purge sweeper's counters are read.
+func (m *Metrics) WatchSweeps(read func() purge.SweepStats) { m.sweeps.Store(&read) }
 
 // observe counts one request. It allocates nothing and takes no lock.
 func (m *Metrics) observe(r *Record) {

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"edgecache/cachestore"
+	"edgecache/edge/origin"
 	"edgecache/policy"
 	"edgecache/purge"
 )
@@ -38,13 +39,20 @@ var (
 	descUpstreamTime = desc("upstream_duration_seconds", "From an attempt's begin to the first byte of its answer.", "upstream")
 	descHealthy      = desc("upstream_peer_healthy", "1 when the peer is asked, 0 when it is left alone.", "upstream", "peer")
 
+	descPeerConns = desc("upstream_connections_total", "Connections of a peer: dialled, reused, replaced (a reused one had died), bad_answer, queue_full.", "upstream", "peer", "event")
+	descInFlight  = desc("upstream_in_flight", "Requests that a peer has now.", "upstream", "peer")
+
 	descPurges    = desc("purges_total", "Purges and invalidations that were applied.", "scope", "mode")
 	descPurgeSeq  = desc("purge_seq", "Number of the last purge.")
 	descPurgeHeld = desc("purges_held", "Purges that the index keeps.")
 
+	descPurgeEvt = desc("purge_events_total", "What bounds and faults did to purges, and what sweeps did.", "event")
+
 	descConns    = desc("connections", "Open connections of clients.")
 	descAccepted = desc("connections_total", "Connections of clients, accepted and refused (over limits.conns).", "outcome")
 	descLines    = desc("access_log_lines_total", "Lines of the access log: written, dropped (buffer full), lost (file broken).", "outcome")
+	descWire     = desc("wire_events_total", "What went wrong or met a bound between clients and edge.", "event")
+	descUnkept   = desc("explain_skipped_total", "Requests that explain did not keep: their place was being read.")
 	descListen   = desc("log_listeners", "Clients that follow the requests over the admin API.")
 	descUnheard  = desc("log_listener_drops_total", "Requests that a follower was too slow for.")
 )
@@ -62,6 +70,9 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	s.count(descFollowers, float64(t.reasons[CacheMiss][policy.Collapsed]))
 	m.upstreams(s)
 	s.purges(m.engine.cfg.Purges.Stats())
+	if read := m.sweeps.Load(); read != nil {
+		s.swept((*read)())
+	}
 	s.explain(m.engine.explain)
 	m.edges(s, t)
 }
@@ -166,6 +177,8 @@ func (m *Metrics) upstreams(s scrape) {
 				healthy = 1
 			}
 			s.value(descHealthy, healthy, name, p.Name())
+			s.value(descInFlight, float64(p.InFlight()), name, p.Name())
+			s.connections(p.Stats(), name, p.Name())
 		}
 		s.spread(descUpstreamTime, &all, name)
 	}
@@ -180,7 +193,31 @@ func (s scrape) attempts(c *peerCounts, upstream, peer string) {
 	}
 }
 
+func (s scrape) connections(st origin.PeerStats, upstream, peer string) {
+	for _, e := range []struct {
+		name string
+		n    int64
+	}{
+		{"dialled", st.Dialled}, {"reused", st.Reused}, {"replaced", st.Replaced},
+		{"bad_answer", st.BadAnswers}, {"queue_full", st.QueueFull},
+	} {
+		s.count(descPeerConns, float64(e.n), upstream, peer, e.name)
+	}
+}
+
+func (s scrape) swept(st purge.SweepStats) {
+	s.count(descPurgeEvt, float64(st.Sweeps), "sweep")
+	s.count(descPurgeEvt, float64(st.Removed), "sweep_removed")
+	s.count(descPurgeEvt, float64(st.Lowered), "sweep_lowered")
+}
+
 func (s scrape) purges(st purge.Stats) {
+	for name, n := range map[string]uint64{
+		"commit": st.Commits, "too_many": st.TooMany, "busy": st.Busy, "failed": st.Failed,
+		"undurable": st.Undurable, "coarsened": st.Coarsened, "forgotten": st.Forgotten,
+	} {
+		s.count(descPurgeEvt, float64(n), name)
+	}
 	st.EachApplied(func(scope purge.Scope, mode purge.Strength, n uint64) {
 		s.count(descPurges, float64(n), scope.String(), mode.String())
 	})
@@ -191,6 +228,7 @@ func (s scrape) purges(st purge.Stats) {
 func (s scrape) explain(x *Explain) {
 	s.value(descListen, float64(x.listening.Load()))
 	s.count(descUnheard, float64(x.unheard.Load()))
+	s.count(descUnkept, float64(x.skipped.Load()))
 }
 
 // edges are the counters of the wires and of the access log.
@@ -202,6 +240,9 @@ func (m *Metrics) edges(s scrape, t *totals) {
 		s.value(descConns, float64(w.Open))
 		s.count(descAccepted, float64(w.Accepted), "accepted")
 		s.count(descAccepted, float64(w.Refused), "refused")
+		for event, n := range w.Events {
+			s.count(descWire, float64(n), event)
+		}
 	} else {
 		s.count(descBytes, float64(t.sent), "out")
 	}

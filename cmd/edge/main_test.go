@@ -83,7 +83,8 @@ type serving struct {
 	Msg       string
 	Listen    []string
 	Admin     string
-	TokenFile string `json:"token_file"`
+	TLSListen []string `json:"tls_listen"`
+	TokenFile string   `json:"token_file"`
 }
 
 // awaitServing waits for the line in what edge wrote.
@@ -186,9 +187,15 @@ type process struct {
 // where.
 func start(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
+	return startWith(t, env, func(*exec.Cmd) {}, args...)
+}
+
+func startWith(t *testing.T, env []string, change func(*exec.Cmd), args ...string) *process {
+	t.Helper()
 	p := &process{t: t, cmd: exec.Command("edge", args...), err: &lockedBuffer{}}
 	p.cmd.Env = append(append(os.Environ(), "EDGE_TOKEN=", "XDG_STATE_HOME=", "XDG_CACHE_HOME="), env...)
 	p.cmd.Stderr = p.err
+	change(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

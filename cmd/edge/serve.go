@@ -38,6 +38,8 @@ func (v *serveVerb) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return err
 	}
+	// Standard output may be a pipe whose reader dies; that must not end edge.
+	signal.Ignore(syscall.SIGPIPE)
 	log := newLogger(t)
 	r := &running{settings: s, terminal: t, log: log, certs: certs, failed: make(chan error, 8)}
 	if err := r.listen(); err != nil {
@@ -158,7 +160,8 @@ func (r *running) start(token string) error {
 // ready is what /readyz says: the listeners are open before it can be asked,
 // and so is the purge log, unless it broke since.
 func (r *running) ready() error {
-	if err := r.in.purges.Trouble(); err != nil && !r.in.purges.Lost() {
+	// A log that was lost at the start has a successor that works.
+	if err := r.in.purges.Trouble(); err != nil && (!r.in.purges.Lost() || r.in.purges.Stats().Failed > 0) {
 		return fmt.Errorf("purge log: %w", err)
 	}
 	return nil
@@ -168,9 +171,9 @@ func (r *running) ready() error {
 func (r *running) serve(handler *admin.Handler) {
 	r.wire = h1.New(r.in.engine, r.settings.wireConfig(r.log))
 	r.in.engine.Metrics().WatchWires(func() edge.WireStats {
-		s := r.wire.Stats()
-		return edge.WireStats{BytesIn: s.BytesIn, BytesOut: s.BytesOut, Open: s.Open, Accepted: s.Accepted, Refused: s.Refused}
+		return wireStats(r.wire.Stats())
 	})
+	r.in.engine.Metrics().WatchSweeps(r.in.sweeper.Stats)
 	if r.in.accessLog != nil {
 		r.in.engine.Metrics().WatchLog(r.in.accessLog.Stats)
 	}
@@ -190,6 +193,22 @@ func (r *running) serve(handler *admin.Handler) {
 		}
 		return nil
 	})
+}
+
+// wireStats gives the lane's counters under the names of the metrics.
+func wireStats(s h1.Stats) edge.WireStats {
+	w := edge.WireStats{
+		BytesIn: s.BytesIn, BytesOut: s.BytesOut, Open: s.Open, Accepted: s.Accepted, Refused: s.Refused,
+		Events: map[string]int64{
+			"body_fault": s.BodyFaults, "head_timeout": s.HeadTimeouts, "idle_timeout": s.IdleTimeouts,
+			"slow_body": s.SlowBodies, "write_stall": s.WriteStalls, "long_body": s.LongBodies,
+			"aborted": s.Aborted, "tunnel": s.Tunnels, "panic": s.Panics,
+		},
+	}
+	for kind, n := range s.Faults {
+		w.Events["refused_"+h1.FaultKind(kind).String()] = n
+	}
+	return w
 }
 
 func (r *running) run(serve func() error) {

@@ -18,13 +18,18 @@ func isTerminal(w io.Writer) bool {
 // welcome says that edge serves: four lines for a person, one log line for a
 // machine. The token itself is never shown.
 func (r *running) welcome(tokenFile string) {
-	adminAddress := r.adminListener.Addr().String()
 	if !isTerminal(r.terminal.stderr) {
 		r.log.Info("serving", "listen", addressesOf(r.plain), "tls_listen", addressesOf(r.secure),
-			"admin", adminAddress, "token_file", tokenFile, "access_log", r.settings.log.access,
+			"admin", r.adminListener.Addr().String(), "token_file", tokenFile, "access_log", r.settings.log.access,
 			"memory", r.in.store.Stats().Limit, "version", version(), "pid", os.Getpid())
 		return
 	}
+	r.greet(r.terminal.stderr)
+}
+
+// greet writes the four lines: where it listens, the admin address, a purge
+// command to copy, where the log goes.
+func (r *running) greet(w io.Writer) {
 	first := append(append([]net.Listener{}, r.plain...), r.secure...)[0]
 	host, port := hostPort(first.Addr().String())
 	scheme := "http"
@@ -35,11 +40,11 @@ func (r *running) welcome(tokenFile string) {
 	if log == "" {
 		log = "to " + r.settings.log.access
 	}
-	fmt.Fprintf(r.terminal.stderr, "edge serves on   %s://%s (memory %s, no disk tier yet)\n",
+	fmt.Fprintf(w, "edge serves on   %s://%s (memory %s, no disk tier yet)\n",
 		scheme, net.JoinHostPort(host, port), formatSize(r.in.store.Stats().Limit))
-	fmt.Fprintf(r.terminal.stderr, "admin API on     http://%s\n", adminAddress)
-	fmt.Fprintf(r.terminal.stderr, "purge a url with %s\n", r.purgeCommand(scheme+"://"+net.JoinHostPort(host, port)+"/"))
-	fmt.Fprintf(r.terminal.stderr, "access log       %s\n", log)
+	fmt.Fprintf(w, "admin API on     http://%s\n", r.adminListener.Addr())
+	fmt.Fprintf(w, "purge a url with %s\n", r.purgeCommand(scheme+"://"+net.JoinHostPort(host, port)+"/"))
+	fmt.Fprintf(w, "access log       %s\n", log)
 }
 
 // purgeCommand is a command line that works as it stands on this machine.
