@@ -71,11 +71,14 @@ func (m *Markers) Put(k policy.Key, mk Marker) {
 func (m *Markers) Has(k policy.Key, f policy.Fields, now int64, scratch []byte) (mk Marker, ok bool, buf []byte) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	for _, o := range m.byKey[k.Hash] {
+	list := m.byKey[k.Hash]
+	for i, o := range list {
+		if i == 0 || !slices.Equal(o.Vary, list[i-1].Vary) {
+			scratch = policy.AppendSelector(scratch[:0], o.Vary, f)
+		}
 		if now >= o.Until {
 			continue
 		}
-		scratch = policy.AppendSelector(scratch[:0], o.Vary, f)
 		if bytes.Equal(scratch, o.Selector) {
 			return o, true, scratch
 		}

@@ -221,9 +221,11 @@ func (c *class) open(m *Memory, counters, maxCost int64) error {
 		MaxCost:            maxCost,
 		BufferItems:        64,
 		IgnoreInternalCost: true,
-		OnEvict:            func(i *ristretto.Item[*entry]) { m.leaves(i.Value, EvictedVictim) },
-		OnReject:           func(i *ristretto.Item[*entry]) { m.leaves(i.Value, EvictedRefused) },
-		OnExit:             func(e *entry) { m.leaves(e, EvictedVictim) },
+		// Nothing in it ever expires: its clean-up need not wake anybody.
+		TtlTickerDurationInSec: 24 * 60 * 60,
+		OnEvict:                func(i *ristretto.Item[*entry]) { m.leaves(i.Value, EvictedVictim) },
+		OnReject:               func(i *ristretto.Item[*entry]) { m.leaves(i.Value, EvictedRefused) },
+		OnExit:                 func(e *entry) { m.leaves(e, EvictedVictim) },
 	})
 	if err != nil {
 		return fmt.Errorf("cachestore: open ristretto: %w", err)
