@@ -228,6 +228,72 @@ func TestTLS(t *testing.T) {
 	nc.Close() // and the server sees it: its Shutdown waits for /wait
 }
 
+// TestTLSEnds: a connection ends with an alert, so that a client can tell it
+// from a cut; a broken answer must not look like that.
+func TestTLSEnds(t *testing.T) {
+	e := &stub{finish: func(s *edge.Session, l edge.Lane) {
+		_ = l.SendHead(cachestore.NewHead(200, http.Header{}, nil), &edge.View{Status: 200, Length: -1})
+		_ = l.Write([]byte("body"))
+		if string(s.Request.Path) == "/broken" {
+			_ = l.Flush()
+			l.Abort(nil)
+			return
+		}
+		_ = l.End(nil)
+	}}
+	_, addr, config := serveTLS(t, e)
+	config.MaxVersion = tls.VersionTLS12 // its alerts can be seen from outside
+	for _, c := range []struct {
+		name, raw string
+		alert     bool
+	}{
+		{"after an answer that ends by close", "GET / HTTP/1.0\r\nHost: a\r\n\r\n", true},
+		{"after an answer that the client wants to be the last", get("/", "Connection: close"), true},
+		{"after a refusal", "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", true},
+		{"after a broken answer", "GET /broken HTTP/1.0\r\nHost: a\r\n\r\n", false},
+	} {
+		nc, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := &recordTypes{Conn: nc}
+		client := tls.Client(seen, config)
+		if _, err := io.WriteString(client, c.raw); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.ReadAll(client)
+		nc.Close()
+		const alert = 21
+		if last := seen.last(); (last == alert) != c.alert {
+			t.Errorf("%s: the last record has type %d, alert wanted: %v", c.name, last, c.alert)
+		}
+	}
+}
+
+// recordTypes remembers what TLS reads.
+type recordTypes struct {
+	net.Conn
+	all []byte
+}
+
+func (r *recordTypes) Read(p []byte) (int, error) {
+	n, err := r.Conn.Read(p)
+	r.all = append(r.all, p[:n]...)
+	return n, err
+}
+
+// last gives the type of the last whole record.
+func (r *recordTypes) last() (kind byte) {
+	for b := r.all; len(b) >= 5; {
+		n := 5 + int(b[3])<<8 + int(b[4])
+		if n > len(b) {
+			break
+		}
+		kind, b = b[0], b[n:]
+	}
+	return kind
+}
+
 func BenchmarkHitTLS(b *testing.B) {
 	for name, size := range map[string]int64{"1KiB": 1 << 10, "32KiB": 32 << 10, "1MiB": 1 << 20} {
 		b.Run(name, func(b *testing.B) {

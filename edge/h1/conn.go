@@ -298,6 +298,9 @@ func (c *conn) close() {
 	if t, ok := c.wire.Conn.(*net.TCPConn); ok && c.lane.state == answerBroken && c.lane.framing == framedClose {
 		_ = t.SetLinger(0) // the body ends by close: only a reset shows that it is cut
 	}
+	if c.tls != nil && r == nil && c.lane.state != answerBroken && c.lane.out.err == nil {
+		_ = c.tls.CloseWrite() // without this alert an end looks like a cut (RFC 8446, 6.1)
+	}
 	_ = c.wire.Close()
 	c.leaving.stop()
 	if r == nil {
