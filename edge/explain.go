@@ -213,27 +213,30 @@ func viewOf(s *Session) sessionView {
 	return v
 }
 
-// Find tells what is remembered of the request with an id (X-Request-Id).
-func (x *Explain) Find(id string) (Explanation, bool) {
+// Find tells what is remembered of the request with an id (X-Request-Id). A
+// refresh bears the id of the request that caused it and is told only when
+// that one is forgotten.
+func (x *Explain) Find(id string) (found Explanation, ok bool) {
 	newest := x.next.Load()
-	for back := range uint64(len(x.slots)) {
-		if back >= newest {
-			break
-		}
-		if e, ok := x.slots[(newest-1-back)%uint64(len(x.slots))].find(id); ok {
+	for back := range min(uint64(len(x.slots)), newest) {
+		e, kind, there := x.slots[(newest-1-back)%uint64(len(x.slots))].find(id)
+		if there && kind == KindClient {
 			return e, true
 		}
+		if there && !ok {
+			found, ok = e, true
+		}
 	}
-	return Explanation{}, false
+	return found, ok
 }
 
-func (sl *slot) find(id string) (Explanation, bool) {
+func (sl *slot) find(id string) (Explanation, Kind, bool) {
 	sl.mu.Lock()
 	defer sl.mu.Unlock()
 	if !sl.used || len(id) == 0 || string(sl.record.ID) != id[:min(len(id), keptIDBytes)] {
-		return Explanation{}, false
+		return Explanation{}, KindClient, false
 	}
-	return sl.explanation(), true
+	return sl.explanation(), sl.record.Kind, true
 }
 
 // pairs reads a kept head back.
