@@ -25,6 +25,7 @@ type Step func(*exchange) error
 type exchange struct {
 	conn   net.Conn
 	method string
+	over   <-chan struct{} // closed when the origin closes
 }
 
 // errOver ends a connection on purpose.
@@ -49,11 +50,16 @@ func Bytes(p string) Step {
 // Whole writes an answer of the ordinary kind.
 func Whole(a Answer) Step { return a.write }
 
-// Gate waits until the channel is closed (or gives something).
+// Gate waits until the channel is closed (or gives something). When the origin
+// is closed before, the connection ends.
 func Gate(open <-chan struct{}) Step {
-	return func(*exchange) error {
-		<-open
-		return nil
+	return func(x *exchange) error {
+		select {
+		case <-open:
+			return nil
+		case <-x.over:
+			return errOver
+		}
 	}
 }
 

@@ -110,7 +110,10 @@ func New(t testing.TB, c Config) *Harness {
 // fill completes the engine's configuration.
 func (h *Harness) fill(c Config) edge.Config {
 	e := c.Edge
-	e.Store, e.Purges, e.AccessLog = h.Store, h.Purges, h.Records
+	e.Store, e.Purges = h.Store, h.Purges
+	if e.AccessLog == nil {
+		e.AccessLog = h.Records
+	}
 	if e.Seed == 0 {
 		e.Seed = 1
 	}

@@ -20,6 +20,7 @@ type Origin struct {
 
 	listener net.Listener
 	running  sync.WaitGroup
+	over     chan struct{}
 
 	mu      sync.Mutex
 	scripts map[string]*script
@@ -65,7 +66,7 @@ func NewOrigin(t testing.TB) *Origin {
 	}
 	o := &Origin{
 		URL: "http://" + l.Addr().String(), listener: l,
-		scripts: map[string]*script{}, conns: map[net.Conn]bool{},
+		scripts: map[string]*script{}, conns: map[net.Conn]bool{}, over: make(chan struct{}),
 	}
 	o.running.Go(o.accept)
 	t.Cleanup(o.Close)
@@ -115,6 +116,9 @@ func (o *Origin) Conns() (opened, open int) {
 // nothing of the origin runs. It may be called twice.
 func (o *Origin) Close() {
 	o.mu.Lock()
+	if !o.closed {
+		close(o.over)
+	}
 	o.closed = true
 	_ = o.listener.Close()
 	for c := range o.conns {
@@ -163,7 +167,7 @@ func (o *Origin) serve(c net.Conn, number int) {
 		}
 		seen := Seen{Method: r.Method, Target: r.RequestURI, Host: r.Host, Header: r.Header, Body: body, Conn: number}
 		a := o.note(seen)
-		x := &exchange{conn: c, method: r.Method}
+		x := &exchange{conn: c, method: r.Method, over: o.over}
 		if a.write(x) != nil || r.Close {
 			return
 		}

@@ -1,7 +1,6 @@
 package seedtest
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -314,22 +313,10 @@ func TestS23_ClientGoneIsNotRetried(t *testing.T) {
 	c := h.Dial()
 	h.Send(c, "POST /x HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\n\r\nbody")
 	edgetest.Receive(t, "the origin to be asked", asked)
-	if err := c.Close(); err != nil {
-		t.Fatal(err)
-	}
+	reset(t, c)
 	rec := h.Records.Wait(t, "the record", func(l []edge.Record) bool { return len(l) == 1 })[0]
 	close(gate)
 	if rec.Reason != policy.ClientGone || rec.Status != 499 || len(b.Seen()) != 0 {
 		t.Errorf("reason %v, status %d; the second origin saw %d requests", rec.Reason, rec.Status, len(b.Seen()))
 	}
-}
-
-// answer reads one answer of a connection.
-func answer(t testing.TB, in *bufio.Reader, method string) edgetest.Reply {
-	t.Helper()
-	r := edgetest.Read(in, method)
-	if r.Err != nil {
-		t.Fatal(r.Err)
-	}
-	return r
 }
