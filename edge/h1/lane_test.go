@@ -315,3 +315,80 @@ func TestEarlyAnswer(t *testing.T) {
 		}
 	}
 }
+
+// TestLaneGuards: what would break the framing is refused by the lane itself.
+func TestLaneGuards(t *testing.T) {
+	head, body := cachestore.NewHead(200, http.Header{}, nil), cachestore.NewBody([]byte("hello"))
+	whole := edge.View{Status: 200, Length: 5, To: 5}
+	errs := make(chan error, 14)
+	_, addr := serve(t, &stub{begin: func(s *edge.Session, l edge.Lane) bool {
+		wrong := edge.View{Status: 200, Length: 6, To: 5}
+		errs <- l.SendObject(head, body, &wrong)
+		errs <- l.Write([]byte("early"))
+		errs <- l.End(nil)
+		if err := l.SendObject(head, body, &whole); err != nil {
+			t.Error(err)
+		}
+		errs <- l.SendObject(head, body, &whole)
+		errs <- l.SendHead(head, &whole)
+		errs <- l.Write([]byte("late"))
+		errs <- l.End(nil)
+		l.Abort(errors.New("late"))
+		return true
+	}}, Config{})
+	conn := dial(t, addr)
+	conn.send(get("/a") + get("/b"))
+	for range 2 {
+		if a := conn.mustAnswer("GET"); a.body != "hello" || a.Close {
+			t.Errorf("%q close %v", a.body, a.Close)
+		}
+	}
+	for range 14 {
+		if err := <-errs; err == nil {
+			t.Error("a call out of order is no error")
+		}
+	}
+}
+
+// TestObjectLeavesMemory: an object that is longer than what is there breaks
+// the answer visibly.
+func TestObjectLeavesMemory(t *testing.T) {
+	head, body := cachestore.NewHead(200, http.Header{}, nil), cachestore.NewBody(make([]byte, 100))
+	for _, size := range []int64{200, 100 << 10} {
+		s, addr := serve(t, &stub{begin: func(_ *edge.Session, l edge.Lane) bool {
+			if l.SendObject(head, body, &edge.View{Status: 200, Length: size, To: size}) == nil {
+				t.Error("no error")
+			}
+			return true
+		}}, Config{})
+		conn := dial(t, addr)
+		conn.send(get("/"))
+		if a, err := conn.answer("GET"); err == nil && a.bodyErr == nil {
+			t.Errorf("%d bytes, ended cleanly", len(a.body))
+		}
+		if n := s.Stats().Aborted; n != 1 {
+			t.Errorf("%d aborted, want 1", n)
+		}
+	}
+}
+
+// TestStatusLines: known statuses have their phrase, others are still valid.
+func TestStatusLines(t *testing.T) {
+	for status, want := range map[int]string{200: "HTTP/1.1 200 OK\r\n", 404: "HTTP/1.1 404 Not Found\r\n",
+		299: "HTTP/1.1 299 \r\n", 799: "HTTP/1.1 799 \r\n"} {
+		if got := string(appendStatusLine(nil, status)); got != want {
+			t.Errorf("%d: %q, want %q", status, got, want)
+		}
+	}
+}
+
+// TestFaultKinds: each kind has a name of its own, for the metrics.
+func TestFaultKinds(t *testing.T) {
+	seen := map[string]bool{}
+	for k := range FaultKind(FaultKinds) {
+		if name := k.String(); name == "" || seen[name] {
+			t.Errorf("kind %d: name %q", k, name)
+		}
+		seen[k.String()] = true
+	}
+}
