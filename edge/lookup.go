@@ -87,8 +87,7 @@ func (f *finder) judge(s *Session, v *cachestore.Variant, now int64) policy.Use 
 		}
 		return policy.UseValidate
 	}
-	c.Age = int64(st.life.Age(now) / time.Second)
-	c.TTL = int64(time.Duration(st.life.Born+int64(st.life.Fresh)-now) / time.Second)
+	c.Age, c.TTL = seconds(st.life.Age(now)), remaining(&st.life, now)
 	return use
 }
 

@@ -221,9 +221,9 @@ func (e *Engine) serveFlight(s *Session, fl *flight, r *cachestore.Reader) {
 	if o.response != nil && len(o.response.Header["Age"]) > 0 {
 		s.Cache.Age = seconds(v.Life.Age(now))
 	}
-	s.Cache.Unstored = policy.None
+	s.Cache.Unstored, s.Cache.TTL = policy.None, remaining(&v.Life, now)
 	if !o.shared {
-		s.Cache.Unstored = o.why
+		s.Cache.Unstored, s.Cache.TTL = o.why, 0
 	}
 	e.stream(s, v, o.length, r)
 }
@@ -237,8 +237,12 @@ func (e *Engine) landOutcome(s *Session, o *outcome, now int64) {
 		c.Status = CacheStale
 	}
 	c.Age = seconds(o.variant.Life.Age(now))
-	c.TTL = (o.variant.Life.Born + int64(o.variant.Life.Fresh) - now) / 1e9
+	c.TTL = remaining(&o.variant.Life, now)
 }
+
+// remaining is what is left of a life's freshness in whole seconds, below zero
+// when it is over.
+func remaining(l *policy.Life, now int64) int64 { return seconds(l.Fresh - l.Age(now)) }
 
 // stream sends head and body as they arrive.
 func (e *Engine) stream(s *Session, v *cachestore.Variant, length int64, r *cachestore.Reader) {
