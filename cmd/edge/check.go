@@ -1,8 +1,6 @@
 package main
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // checkVerb is edge check.
 type checkVerb struct {
@@ -18,6 +16,6 @@ func (v *checkVerb) Run(t terminal) error {
 	if err := s.prove(); err != nil {
 		return fmt.Errorf("%s: %w", v.Config, err)
 	}
-	_, err = fmt.Fprintf(t.stdout, "%s: ok: %d upstreams, %d routes\n", v.Config, len(s.upstreams), len(s.routes))
+	_, err = fmt.Fprintf(t.stdout, "%s: ok (upstreams: %d, routes: %d)\n", v.Config, len(s.upstreams), len(s.routes))
 	return err
 }

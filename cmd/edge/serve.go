@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -40,8 +41,14 @@ func (v *serveVerb) Run(ctx context.Context, t terminal) error {
 	}
 	// Standard output may be a pipe whose reader dies; that must not end edge.
 	signal.Ignore(syscall.SIGPIPE)
-	log := newLogger(t)
-	r := &running{settings: s, terminal: t, log: log, certs: certs, failed: make(chan error, 8)}
+	r := &running{
+		settings: s, terminal: t, log: newLogger(t), certs: certs,
+		failed: make(chan error, 8), end: make(chan os.Signal, 1), again: make(chan os.Signal, 1),
+	}
+	signal.Notify(r.end, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(r.end)
+	signal.Notify(r.again, syscall.SIGHUP)
+	defer signal.Stop(r.again)
 	if err := r.listen(); err != nil {
 		return err
 	}
@@ -67,6 +74,9 @@ type running struct {
 	admin     *http.Server
 	stopAdmin context.CancelFunc
 	failed    chan error // a listener that broke
+	end       chan os.Signal
+	again     chan os.Signal // reopen the logs
+	draining  atomic.Bool
 }
 
 // listen takes every address before anything else is done, so that a port in
@@ -158,8 +168,12 @@ func (r *running) start(token string) error {
 }
 
 // ready is what /readyz says: the listeners are open before it can be asked,
-// and so is the purge log, unless it broke since.
+// and so is the purge log, unless it broke since. While it drains nobody
+// should send new requests.
 func (r *running) ready() error {
+	if r.draining.Load() {
+		return errors.New("draining")
+	}
 	// A log that was lost at the start has a successor that works.
 	if err := r.in.purges.Trouble(); err != nil && (!r.in.purges.Lost() || r.in.purges.Stats().Failed > 0) {
 		return fmt.Errorf("purge log: %w", err)
@@ -219,24 +233,18 @@ func (r *running) run(serve func() error) {
 
 // until waits for the end and then drains.
 func (r *running) until(ctx context.Context) error {
-	end := make(chan os.Signal, 1)
-	signal.Notify(end, syscall.SIGTERM, syscall.SIGINT)
-	defer signal.Stop(end)
-	again := make(chan os.Signal, 1)
-	signal.Notify(again, syscall.SIGHUP)
-	defer signal.Stop(again)
 	for {
 		select {
-		case <-again:
+		case <-r.again:
 			r.reopen(ctx)
 			continue
-		case s := <-end:
+		case s := <-r.end:
 			r.log.Info("draining", "signal", s.String(), "most", r.settings.limits.drain.String())
 		case <-ctx.Done():
 		case err := <-r.failed:
-			return errors.Join(fmt.Errorf("serve: %w", err), r.drain(end))
+			return errors.Join(fmt.Errorf("serve: %w", err), r.drain())
 		}
-		return r.drain(end)
+		return r.drain()
 	}
 }
 
@@ -259,12 +267,13 @@ const closeGrace = 5 * time.Second
 
 // drain lets requests that run end, for as long as limits.drain says or until
 // a second signal, and closes everything.
-func (r *running) drain(second <-chan os.Signal) error {
+func (r *running) drain() error {
+	r.draining.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), r.settings.limits.drain+closeGrace)
 	defer cancel()
 	go func() {
 		select {
-		case <-second:
+		case <-r.end:
 			cancel()
 		case <-ctx.Done():
 		}

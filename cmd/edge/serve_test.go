@@ -118,6 +118,9 @@ func TestDrain(t *testing.T) {
 		}
 		return err != nil
 	})
+	if status, _, body := get(t, "http://"+p.said.Admin+"/readyz"); status != 503 || body != "not ready: draining\n" {
+		t.Errorf("readyz while it drains: %d %q, want 503", status, body)
+	}
 	close(release)
 	if got := <-answer; got != "200late<nil>" {
 		t.Errorf("the request that ran got %q, want all of its answer", got)
