@@ -136,11 +136,12 @@ func TestALogThatBreaksKeepsServing(t *testing.T) {
 }
 
 func TestACommitThatFailsIsRefusedAndTheNextOneTried(t *testing.T) {
-	l := openLog(t, Config{FlushEvery: time.Hour})
+	l := openLog(t, Config{FlushEvery: time.Hour, Queue: 1})
 	path := l.book.db.Path()
 	l.book.db.Close() // an ordinary error: database not open
 	since := l.Index().Now()
-	l.Invalidate([]Entry{entryOf(t, ScopeURL, "/z", "", Revalidate)})
+	// The second one has no room; the file is to say that something is lost.
+	l.Invalidate([]Entry{entryOf(t, ScopeURL, "/z", "", Revalidate), entryOf(t, ScopeURL, "/no%20room", "", Revalidate)})
 	if _, err := l.Purge(t.Context(), []Entry{entryOf(t, ScopeURL, "/x", "", Hard)}); !errors.Is(err, ErrStorage) {
 		t.Errorf("%v, want %v", err, ErrStorage)
 	}
@@ -157,7 +158,7 @@ func TestACommitThatFailsIsRefusedAndTheNextOneTried(t *testing.T) {
 		t.Error(l.Trouble())
 	}
 	l = reopen(t, l)
-	for _, path := range []string{"/x", "/z"} {
+	for _, path := range []string{"/x", "/z", "/no%20room"} {
 		if got := l.Index().CoversKnown(keyOf(t, "http://h"+path), since); got.Strength < Revalidate {
 			t.Errorf("%s: %+v", path, got)
 		}
@@ -188,5 +189,38 @@ func TestNobodyWaitsForeverBehindAFailedCommit(t *testing.T) {
 	}
 	if n := l.Stats().Waiting; n != 0 {
 		t.Errorf("%d wait", n)
+	}
+}
+
+// What was invalidated while a commit ran is kept when it fails, and so is
+// what it was to write; of the same thing the later one.
+func TestAFailedCommitLosesNoInvalidation(t *testing.T) {
+	l := openLog(t, Config{FlushEvery: time.Hour})
+	note := func(value string, number uint64) (invalidated, stored) {
+		e := Entry{Scope: ScopeURL, Value: value, Strength: Revalidate, Seq: number}
+		return invalidated{e.Scope, e.Strength, e.Value, e.Host}, stored{Entry: e, volatile: true}
+	}
+	taken := map[invalidated]stored{}
+	for value, number := range map[string]uint64{"/old": 1, "/both": 2} {
+		k, s := note(value, number)
+		taken[k] = s
+	}
+	l.mu.Lock()
+	for value, number := range map[string]uint64{"/new": 3, "/both": 4} {
+		k, s := note(value, number)
+		l.late[k] = s
+	}
+	l.mu.Unlock()
+	(&writer{log: l}).fail(&work{late: taken}, errors.New("disk full"))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for value, want := range map[string]uint64{"/old": 1, "/new": 3, "/both": 4} {
+		k, _ := note(value, 0)
+		if got := l.late[k].Seq; got != want {
+			t.Errorf("%s: number %d, want %d", value, got, want)
+		}
+	}
+	if len(l.late) != 3 {
+		t.Errorf("%d are kept", len(l.late))
 	}
 }

@@ -26,8 +26,9 @@ type Config struct {
 
 	// Limit is how many purges may be kept at once; beyond it new ones are
 	// refused with ErrTooMany until a sweep has dropped old ones. 0 is
-	// 1,000,000: about 45 MB of memory and 80 MB of file. As many again are
-	// for invalidations, which cannot be refused.
+	// 1,000,000: about 42 MB of memory, and 100 MB of file that a start reads
+	// in less than a second. As many again are for invalidations, which cannot
+	// be refused.
 	Limit int
 	// Queue is how many entries may wait for the writer; beyond it ErrBusy.
 	// As many invalidations may wait to be made durable. 0 is 65,536.

@@ -184,6 +184,14 @@ func TestAHalfFullLogIsSweptAtOnce(t *testing.T) {
 	eventually(t, "it is swept", func() bool { return s.Stats().Sweeps > 0 && l.Stats().Purges == 0 })
 }
 
+func TestASweepComesByItself(t *testing.T) {
+	l, store := openLog(t, Config{}), openStore(t)
+	s := StartSweeper(l, store, SweepConfig{Every: time.Millisecond})
+	t.Cleanup(func() { s.Close() })
+	mustPurge(t, l, entryOf(t, ScopeURL, "/x", "", Hard))
+	eventually(t, "it is swept", func() bool { return l.Stats().Purges == 0 })
+}
+
 // Whatever is looked up while purges, fetches and sweeps run was not purged
 // between its fetch and the number that the lookup loaded.
 func TestNothingPurgedIsServedWhileSweeping(t *testing.T) {

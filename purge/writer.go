@@ -202,7 +202,6 @@ func (w *writer) settle(k *work, d done) {
 	}
 	l.kept -= d.purges
 	l.keptLate -= d.volatiles
-	l.askForSweepLocked()
 	if k.page.forget == l.forget {
 		l.from = d.next
 		if d.next == 0 {
@@ -225,6 +224,7 @@ func (w *writer) answer(k *work) {
 			l.stats.Applied[e.Scope][e.Strength]++
 		}
 	}
+	l.askForSweepLocked()
 	l.mu.Unlock()
 	for i, c := range k.calls {
 		r := k.page.records[i]
