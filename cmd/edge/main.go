@@ -47,7 +47,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	helped := false
 	parser, err := kong.New(&c,
 		kong.Name("edge"),
-		kong.Description("A caching CDN edge proxy. Without a verb it serves."),
+		kong.Description("A caching CDN edge proxy.\n\n"+
+			"edge --origin http://127.0.0.1:3000 serves that origin on :8080, with the admin API on 127.0.0.1:9145. "+
+			"Without a verb edge serves; edge serve --help lists the flags of that."),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -9,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +21,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // writeCertificate makes a certificate for a name and gives its files.
@@ -139,5 +143,47 @@ func TestLogFollowsAnEdge(t *testing.T) {
 	}
 	if err := follow.Wait(); err != nil {
 		t.Errorf("^C: %v, want exit code 0", err)
+	}
+}
+
+// TestNothingIsLeft: an edge that ends leaves no goroutine and no lock.
+func TestNothingIsLeft(t *testing.T) {
+	origin := httptest.NewServer(http.HandlerFunc(answerOrigin))
+	defer origin.Close()
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("EDGE_TOKEN", "")
+	before := goleak.IgnoreCurrent()
+	client := &http.Client{Transport: &http.Transport{}}
+	disk := filepath.Join(t.TempDir(), "disk")
+	for range 2 {
+		ctx, stop := context.WithCancel(t.Context())
+		said, code := &lockedBuffer{}, make(chan int)
+		go func() {
+			code <- run(ctx, anywhere("--origin", origin.URL, "--access-log", filepath.Join(disk, "log"), "--disk", disk), io.Discard, said)
+		}()
+		on, err := awaitServing(said.String)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{"/a", "/a", "/b"} {
+			res, err := client.Get("http://" + on.Listen[0] + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.Copy(io.Discard, res.Body)
+			res.Body.Close()
+		}
+		stop()
+		if got := <-code; got != exitWell {
+			t.Errorf("exit code %d: %s", got, said)
+		}
+		if strings.Contains(said.String(), "another edge holds it") {
+			t.Errorf("the disk was not given back: %s", said)
+		}
+	}
+	client.CloseIdleConnections()
+	origin.Close()
+	if err := goleak.Find(before); err != nil {
+		t.Error(err)
 	}
 }
