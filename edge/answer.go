@@ -56,15 +56,20 @@ func (e *Engine) refuse(s *Session, status int, why policy.Reason) {
 		s.Cache.Status = CacheBypass
 	}
 	s.Cache.Reason = why
-	text := http.StatusText(status)
-	if text == "" {
-		text = "error"
-	}
 	h := http.Header{"Cache-Control": {"no-store"}}
 	if status == http.StatusMethodNotAllowed {
 		h.Set("Allow", "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE")
 	}
-	e.answer(s, status, h, []byte(strconv.Itoa(status)+" "+text+"\n"))
+	e.answer(s, status, h, errorText(status))
+}
+
+// errorText is the body of an error of ours: the status and its name.
+func errorText(status int) []byte {
+	text := http.StatusText(status)
+	if text == "" {
+		text = "error"
+	}
+	return []byte(strconv.Itoa(status) + " " + text + "\n")
 }
 
 // fails ends the request with an error, before the first byte as a status,

@@ -169,10 +169,15 @@ func (e *Engine) confirm(fl *flight, res *http.Response) bool {
 func (e *Engine) swap(k policy.Key, base, v *cachestore.Variant) bool {
 	for {
 		res, _ := e.store().Peek(k)
-		if res == nil || !slices.Contains(res.Variants, base) {
+		if res == nil {
 			return false
 		}
-		next := res.Without(base)
+		// A sweep may have replaced the base by one with a shorter life.
+		i := slices.IndexFunc(res.Variants, func(o *cachestore.Variant) bool { return o.Body == base.Body })
+		if i < 0 {
+			return false
+		}
+		next := res.Without(res.Variants[i])
 		if v != nil {
 			next = next.With(v)
 		}
@@ -195,7 +200,7 @@ func (e *Engine) fallBack(fl *flight, err error) bool {
 	switch cover.Strength {
 	case purge.None:
 	case purge.Soft:
-		life = life.Soften(cover.SoftAt, e.finder.window)
+		life = life.Soften(min(cover.SoftAt, now), e.finder.window)
 	default:
 		return false
 	}

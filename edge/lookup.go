@@ -65,7 +65,7 @@ func (f *finder) judge(s *Session, v *cachestore.Variant, now int64) policy.Use 
 		c.Reason, st.base, c.Variant = policy.Purged, v, v
 		return policy.UseValidate
 	case purge.Soft:
-		st.life, st.soft = v.Life.Soften(cover.SoftAt, f.window), true
+		st.life, st.soft = v.Life.Soften(min(cover.SoftAt, now), f.window), true
 	}
 	use, why := policy.Reuse(&st.ask, &s.route.Rules, &st.life, now)
 	c.Variant, c.Reason = v, why

@@ -3,8 +3,8 @@ package edge
 import (
 	"crypto/subtle"
 	"encoding/json"
-	"errors"
 	"net/http"
+	"strconv"
 
 	"edgecache/policy"
 	"edgecache/purge"
@@ -25,11 +25,12 @@ func (e *Engine) purge(s *Session) {
 	result, err := e.cfg.Purges.Purge(s.Ctx, []purge.Entry{purge.URLEntry(s.URL(), strength)})
 	if err != nil {
 		s.Err = err
-		status := http.StatusServiceUnavailable
-		if errors.Is(err, purge.ErrTooMany) {
-			status = http.StatusTooManyRequests
+		status, retryAfter := purge.StatusOf(err)
+		h := http.Header{"Cache-Control": {"no-store"}}
+		if retryAfter > 0 {
+			h.Set("Retry-After", strconv.Itoa(retryAfter))
 		}
-		e.refuse(s, status, policy.PurgeRequest)
+		e.answer(s, status, h, errorText(status))
 		return
 	}
 	body, err := json.Marshal(map[string]any{"id": result.ID, "seq": result.Seq, "applied": true, "mode": mode})
