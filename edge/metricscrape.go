@@ -50,7 +50,7 @@ var (
 
 	descConns    = desc("connections", "Open connections of clients.")
 	descAccepted = desc("connections_total", "Connections of clients, accepted and refused (over limits.conns).", "outcome")
-	descLines    = desc("access_log_lines_total", "Lines of the access log: written, dropped (buffer full), lost (file broken).", "outcome")
+	descLines    = desc("access_log_lines_total", "Lines of the access log: taken, dropped (the buffer was full), lost (taken, but the file could not be written).", "outcome")
 	descWire     = desc("wire_events_total", "What went wrong or met a bound between clients and edge.", "event")
 	descUnkept   = desc("explain_skipped_total", "Requests that explain did not keep: their place was being read.")
 	descListen   = desc("log_listeners", "Clients that follow the requests over the admin API.")

@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"edgecache/policy"
@@ -58,8 +60,8 @@ func (e *Engine) Top(uris int) Top {
 	for _, n := range t.errors {
 		top.Errors += n
 	}
-	for name, pool := range e.cfg.Upstreams {
-		for _, p := range pool.Peers() {
+	for _, name := range slices.Sorted(maps.Keys(e.cfg.Upstreams)) {
+		for _, p := range e.cfg.Upstreams[name].Peers() {
 			top.Upstreams = append(top.Upstreams, TopPeer{name, p.Name(), p.Healthy(now), p.InFlight()})
 		}
 	}
