@@ -54,3 +54,10 @@ next:
 	}
 	return found
 }
+
+// Drop forgets all lines so far.
+func (l *Log) Drop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = nil
+}

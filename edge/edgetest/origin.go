@@ -95,6 +95,13 @@ func (o *Origin) Seen() []Seen {
 	return slices.Clone(o.seen)
 }
 
+// Drop forgets all requests so far.
+func (o *Origin) Drop() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.seen = nil
+}
+
 // Asked counts the requests for a path, without regard to queries.
 func (o *Origin) Asked(path string) (n int) {
 	for _, s := range o.Seen() {

@@ -43,6 +43,13 @@ func (l *Records) All() []edge.Record {
 	return slices.Clone(l.list)
 }
 
+// Drop forgets all records so far.
+func (l *Records) Drop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = nil
+}
+
 // Of copies the records of one request; more than one is a bug.
 func (l *Records) Of(id string) []edge.Record {
 	return slices.DeleteFunc(l.All(), func(r edge.Record) bool { return string(r.ID) != id || r.Kind != edge.KindClient })
