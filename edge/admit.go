@@ -160,7 +160,9 @@ func (e *Engine) settle(s *Session) bool {
 		return false
 	}
 	rules := &s.route.Rules
-	r.Query, st.query = rules.Key.Query(st.query[:0], r.Query)
+	var u policy.URL
+	u, st.query = rules.Key.Reduce(st.query[:0], s.URL())
+	r.Query, r.HasQuery = u.Query, u.HasQuery
 	if rules.Cookies == policy.CookiesStrip {
 		r.Del("Cookie")
 	}

@@ -44,11 +44,12 @@ func unheard(err error) error {
 // success the answer's body is open and the caller's to close.
 func (e *Engine) ask(s *Session, q *question) (*http.Response, error) {
 	var last error
-	for {
+	for retries := s.RetryCount; ; retries++ {
 		peer, pool, err := e.choose(s, last)
 		if err != nil {
 			return nil, err
 		}
+		s.RetryCount = retries
 		res, err := e.attempt(s, q, peer, pool)
 		if err == nil {
 			if res, err = e.filterResponse(s, res); err == nil {
@@ -67,7 +68,6 @@ func (e *Engine) ask(s *Session, q *question) (*http.Response, error) {
 			return nil, unheard(err)
 		}
 		last = err
-		s.RetryCount++
 	}
 }
 
@@ -263,7 +263,9 @@ func (e *Engine) repeatable(s *Session, q *question) bool {
 // the request tried elsewhere while it has been retried less than three times.
 func (e *Engine) failToConnect(s *Session, peer *origin.Peer, err error) bool {
 	if len(e.hooks.failed) == 0 {
-		e.log.Warn("connect to upstream", "upstream", peer.Upstream, "peer", peer.Name(), "err", err)
+		if peer.Healthy(e.now()) { // said once, not by every request that finds it so
+			e.log.Warn("connect to upstream", "upstream", peer.Upstream, "peer", peer.Name(), "err", err)
+		}
 		peer.MarkUnhealthy(e.now())
 		return true
 	}

@@ -123,9 +123,10 @@ func (e *Engine) fly(fl *flight) {
 // lose ends a flight that has no answer, or whose answer broke off.
 func (e *Engine) lose(fl *flight, err error) {
 	fl.fetch.Err = err
-	fl.fetch.Cache.Unstored = policy.Aborted
 	fl.fill.Abort(err)
-	if !fl.known() {
+	if fl.known() {
+		fl.fetch.Cache.Unstored = policy.Aborted
+	} else {
 		e.flights.remove(fl)
 		fl.publish(outcome{err: err})
 	}

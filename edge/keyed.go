@@ -8,7 +8,7 @@ import "edgecache/policy"
 // path matches decides.
 func (e *Engine) Keyed(u policy.URL) policy.URL {
 	if r := e.router.match(u.Host, u.Path); r != nil {
-		u.Query, _ = r.Rules.Key.Query(nil, u.Query)
+		u, _ = r.Rules.Key.Reduce(nil, u)
 	}
 	return u
 }

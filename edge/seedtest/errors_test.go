@@ -110,7 +110,7 @@ func TestS20_MaxRetriesExceeded(t *testing.T) {
 		{"4 dead of 5", dead(t, 4, live.URL), 0, 502, policy.MaxRetriesExceeded, 3},
 		{"5 dead, more tries wanted", dead(t, 5), 9, 502, policy.MaxRetriesExceeded, 3},
 		{"2 tries", dead(t, 3, live.URL), 2, 502, policy.MaxRetriesExceeded, 1},
-		{"fewer peers than tries, all dead", dead(t, 2), 0, 502, policy.UpstreamConnectionFailed, 2},
+		{"fewer peers than tries, all dead", dead(t, 2), 0, 502, policy.UpstreamConnectionFailed, 1},
 		{"dead, then too slow", dead(t, 1, silent.URL), 0, 504, policy.UpstreamTimeout, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
