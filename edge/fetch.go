@@ -104,6 +104,7 @@ func (e *Engine) fly(fl *flight) {
 		}
 		// The stored answer was purged while it was being validated, or the
 		// 304 is about another one.
+		e.renew(fl)
 		fl.base, s.tried = nil, s.tried[:0]
 		res, err = e.ask(s, &question{shared: true, interim: fl.passInterim})
 	}

@@ -15,7 +15,7 @@ import (
 // caused it is merely its first reader.
 type flight struct {
 	key     policy.Key
-	seq     uint64 // purge number read before the request went up
+	seq     uint64 // purge number read before the request went up; renew changes it, under the shard's lock
 	endSeq  func() // says that nothing of this fetch will be stored any more
 	fetch   *Session
 	base    *cachestore.Variant
@@ -90,7 +90,7 @@ func (sh *flightShard) joinLocked(s *Session, e *Engine) (*flight, *cachestore.R
 		if e.index.CoversKnown(fl.key, fl.seq).Strength != purge.None {
 			continue
 		}
-		if fl.known() && !fl.suits(s) {
+		if fl.known() && (!fl.suits(s) || e.outdated(fl)) {
 			continue
 		}
 		r, err := fl.fill.Join()
@@ -101,6 +101,21 @@ func (sh *flightShard) joinLocked(s *Session, e *Engine) (*flight, *cachestore.R
 		return fl, r
 	}
 	return nil, nil
+}
+
+// outdated says whether a purge covers a flight whose head is known.
+func (e *Engine) outdated(fl *flight) bool {
+	return e.index.Covers(fl.key, fl.out.variant.Tags, fl.seq).Strength != purge.None
+}
+
+// renew gives a flight the purge number of now: it asks again from the start.
+func (e *Engine) renew(fl *flight) {
+	seq, end := e.index.Begin()
+	sh := e.flights.shard(fl.key.Hash)
+	sh.mu.Lock()
+	fl.seq, end, fl.endSeq = seq, fl.endSeq, end
+	sh.mu.Unlock()
+	end()
 }
 
 func (sh *flightShard) add(fl *flight) {
