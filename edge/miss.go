@@ -7,6 +7,7 @@ import (
 
 	"edgecache/cachestore"
 	"edgecache/policy"
+	"edgecache/purge"
 )
 
 // maxRounds bounds the flights that one request follows before it goes alone.
@@ -159,7 +160,7 @@ func (e *Engine) follow(s *Session, fl *flight, r *cachestore.Reader) (again boo
 		st.marked = st.marked || !o.shared
 		st.avoid = st.rounds >= maxRounds
 		return true
-	case e.outdated(fl):
+	case e.index.Covers(fl.key, o.variant.Tags, fl.seq).Strength != purge.None:
 		st.avoid = st.rounds >= maxRounds
 		return true
 	}
