@@ -143,6 +143,8 @@ func (e *Engine) farRange(s *Session, fl *flight) bool {
 func (s *Session) relayInstead(why policy.Reason) {
 	s.Response, s.Peer, s.Upstream, s.tried = nil, nil, nil, s.tried[:0]
 	s.RequestSent, s.ResponseReceived, s.Cache.Stored = false, false, false
+	s.RetryCount = 0
+	s.trace.forget()
 	s.Cache.Reason, s.CacheEnabled = why, false
 }
 

@@ -42,16 +42,17 @@ func (t *trace) mark(p Phase) {
 // list is a view, valid until the next mark.
 func (t *trace) list() []Phase { return t.phases[:t.n] }
 
-// splice puts a fetch's phases before a delivery that has begun already.
+// splice puts in a fetch's phases.
 func (t *trace) splice(fetch []Phase) {
-	delivered := t.n > 0 && t.phases[t.n-1] == PhaseDelivery
-	if delivered {
-		t.n--
-	}
 	for _, p := range fetch {
 		t.mark(p)
 	}
-	if delivered {
-		t.mark(PhaseDelivery)
+}
+
+// forget leaves only what came up to cache_lookup: a fetch's phases, when the
+// request then goes alone.
+func (t *trace) forget() {
+	for t.n > 0 && t.phases[t.n-1] != PhaseCacheLookup {
+		t.n--
 	}
 }
