@@ -147,6 +147,8 @@ func golden(t *testing.T) string {
 	swr := "Cache-Control: max-age=60, stale-while-revalidate=60"
 	w, clock, _ := cached(t, policy.Rules{}, swr)
 	w.origin.On("/broken", edgetest.Script(edgetest.Bytes("nonsense\r\n\r\n"), edgetest.Cut()))
+	w.origin.On("/checked", edgetest.Text(200, "checked", "Cache-Control: max-age=60", `Etag: "e"`), edgetest.Text(304, "", "Cache-Control: max-age=60"))
+	w.Get("/checked")
 	w.rec.Request = func(s *edge.Session) (edge.FilterResult, error) {
 		if string(s.Request.Path) == "/secret" {
 			return edge.Reject(403, "secret"), nil
@@ -162,6 +164,7 @@ func golden(t *testing.T) string {
 	run("hit", "GET", "/a")
 	clock.Advance(90 * time.Second)
 	run("stale", "GET", "/a")
+	run("revalidated", "GET", "/checked")
 	run("bypass", "POST", "/a")
 	run("reject", "GET", "/secret")
 	run("error", "GET", "/broken")

@@ -323,6 +323,9 @@ func randomWorld(t *testing.T, c chance, requests int, orders map[string]int) {
 		if !strictOrder.MatchString(order) || order[0] != 'r' {
 			t.Errorf("phases out of order: %s: %q", order, e.Phases)
 		}
+		if asked := strings.Count(order, "u"); rec.Peer != "" && asked != rec.Retries+1 {
+			t.Errorf("%s was asked, after %d retries; the phases are %q", rec.Peer, rec.Retries, e.Phases)
+		}
 	}
 	if len(checked) < requests/2 {
 		t.Errorf("only %d of %d requests could be checked", len(checked), requests)

@@ -160,6 +160,9 @@ func giveResult(t *testing.T, phase string, result edge.FilterResult, want verdi
 	if want.asked == 2 && len(a.Seen()) != 1 {
 		t.Error("the retry did not go to another peer")
 	}
+	if !slices.Contains(rec.Calls(r.ID()), phase) {
+		t.Errorf("the filter was not asked: %q", rec.Calls(r.ID()))
+	}
 	others := 0
 	for len(behind.calls) > 0 {
 		if <-behind.calls == phase {
