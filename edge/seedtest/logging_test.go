@@ -323,7 +323,7 @@ func randomWorld(t *testing.T, c chance, requests int, orders map[string]int) {
 		if !strictOrder.MatchString(order) || order[0] != 'r' {
 			t.Errorf("phases out of order: %s: %q", order, e.Phases)
 		}
-		if asked := strings.Count(order, "u"); rec.Peer != "" && asked != rec.Retries+1 {
+		if asked := strings.Count(order, "u"); rec.Peer != "" && asked <= rec.Retries { // more, when a 304 came too late for a purge
 			t.Errorf("%s was asked, after %d retries; the phases are %q", rec.Peer, rec.Retries, e.Phases)
 		}
 	}
