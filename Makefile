@@ -5,7 +5,7 @@ GO       ?= go
 FUZZTIME ?= 10s
 TIMEOUT  ?= 10m
 
-.PHONY: help build test check vet fmt house cc race fuzz conformance demo \
+.PHONY: help build test check vet fmt house cc race fuzz mutate conformance demo \
 	soak bench bench-hit bench-miss bench-purge clean
 
 help: ## this list
@@ -55,6 +55,9 @@ fuzz: ## FUZZTIME (10s) of each fuzz target there is
 		echo "fuzz $$target in $$(dirname $$file)"; \
 		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$(dirname $$file)" || exit 1; \
 	done
+
+mutate: ## each hook call taken out in turn: the checklist's tests must notice
+	$(GO) run ./edge/mutate
 
 conformance: ## the HTTP cache tests against edge, with the table
 	$(GO) test -count=1 -v ./conformance
