@@ -293,6 +293,9 @@ func converse(h *edgetest.Harness, client int, script []byte) error {
 		return err
 	}
 	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		return err
+	}
 	in := bufio.NewReader(conn)
 	for at := 0; at < len(script); {
 		batch := script[at:min(len(script), at+1+int(script[at])%5)]

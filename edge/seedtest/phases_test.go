@@ -154,6 +154,11 @@ func TestS04_HitTouchesNoOrigin(t *testing.T) {
 				t.Fatalf("hit %d: %s is %q, the origin sent %q", i, name, r.Header[name], values)
 			}
 		}
+		for name := range r.Header {
+			if edgetest.Header(fields...)[name] == nil && !slices.Contains([]string{"Age", "Cache-Status", "Content-Length", "Date", "Via", "X-Request-Id"}, name) {
+				t.Fatalf("hit %d: the origin did not send %s: %q", i, name, r.Header[name])
+			}
+		}
 		if r.Header.Get("Age") == "" || !strings.Contains(r.Header.Get("Cache-Status"), "; hit") {
 			t.Fatalf("hit %d: Age %q, Cache-Status %q", i, r.Header.Get("Age"), r.Header.Get("Cache-Status"))
 		}
