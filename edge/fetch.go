@@ -22,23 +22,33 @@ func (e *Engine) takeOff() bool { return e.flying.take(int64(e.limits.Fetches)) 
 
 func (e *Engine) landed() { e.flying.give() }
 
-// newFlight makes a fetch for a session's request. Its purge number is read
-// here, before anything goes up.
+// newFlight makes a fetch for a session's request, nil when too many run. Its
+// purge number is read here, before anything goes up. It flies or is ground.
 func (e *Engine) newFlight(s *Session, kind Kind) *flight {
+	key := s.Cache.Key.Clone()
+	fetch := e.fetchSession(s, key, kind) // may run a hook: nothing is held yet
+	if !e.takeOff() {
+		return nil
+	}
 	fl := &flight{
-		key: s.Cache.Key.Clone(), base: s.state.base,
+		key: key, base: s.state.base, fetch: fetch,
 		fill: cachestore.NewFill(cachestore.FillConfig{
 			Ahead: e.limits.Ahead, Limit: e.limits.Object, Account: e.store().Account(),
 		}),
 		headed: make(chan struct{}), done: make(chan struct{}),
 	}
 	fl.seq, fl.endSeq = e.index.Begin()
-	fl.fetch = e.fetchSession(s, fl.key, kind)
 	return fl
 }
 
+// ground gives up a flight that does not fly.
+func (e *Engine) ground(fl *flight) {
+	fl.endSeq()
+	e.landed()
+}
+
 // fetchSession is a session for a fetch: a deep copy of the request, nothing
-// of the lane.
+// of the lane. It gets the whole, whatever the client does with it.
 func (e *Engine) fetchSession(s *Session, k policy.Key, kind Kind) *Session {
 	f := &Session{
 		engine: e, Kind: kind, CacheEnabled: true, route: s.route, UserCtx: s.UserCtx,
@@ -50,6 +60,7 @@ func (e *Engine) fetchSession(s *Session, k policy.Key, kind Kind) *Session {
 	if forker, ok := s.UserCtx.(Forker); ok {
 		f.UserCtx = forker.Fork()
 	}
+	f.Request.Method = http.MethodGet
 	f.state.ask.Read(f.Request.Method, f.Request.Fields, &s.route.Rules)
 	f.state.ask.HeadBytes = s.state.ask.HeadBytes
 	return f
@@ -81,15 +92,14 @@ func (r *Request) clone() Request {
 // happens to those who read along does not touch it.
 func (e *Engine) fly(fl *flight) {
 	s := fl.fetch
-	var cancel context.CancelFunc
-	s.Ctx, cancel = context.WithCancel(e.ctx)
+	s.Ctx, fl.cancel = context.WithCancel(e.ctx)
 	defer func() {
 		if r := recover(); r != nil {
 			err := &panicError{value: r, stack: debug.Stack()}
 			e.log.Error("panic in a fetch", "panic", r, "stack", string(err.stack))
 			e.lose(fl, err)
 		}
-		cancel()
+		fl.cancel()
 		e.flights.remove(fl)
 		fl.endSeq()
 		s.releaseBuffers()

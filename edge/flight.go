@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"net/http"
 	"sync"
 
@@ -18,6 +19,7 @@ type flight struct {
 	seq     uint64 // purge number read before the request went up; renew changes it, under the shard's lock
 	endSeq  func() // says that nothing of this fetch will be stored any more
 	fetch   *Session
+	cancel  context.CancelFunc // of the fetch; there once headed is closed
 	base    *cachestore.Variant
 	fill    *cachestore.Fill
 	interim chan interim // for the leader; nil for a refresh
@@ -80,9 +82,10 @@ func (f *flights) shard(h policy.Hash) *flightShard { return &f.shards[h.Hi%uint
 // it since the flight began, its first byte still held. It counts itself in.
 func (sh *flightShard) joinLocked(s *Session, e *Engine) (*flight, *cachestore.Reader) {
 	st := &s.state
-	if st.ask.Control.NoCache || st.avoid {
+	if st.ask.Control.NoCache || st.avoid || validatesAlways(st.base) {
 		return nil, nil // never joins a flight older than itself
 	}
+	now := e.nanos()
 	for _, fl := range sh.by[s.Cache.Key.Hash] {
 		if !fl.key.Equal(s.Cache.Key) || fl.followers >= e.limits.Followers {
 			continue
@@ -90,7 +93,7 @@ func (sh *flightShard) joinLocked(s *Session, e *Engine) (*flight, *cachestore.R
 		if e.index.CoversKnown(fl.key, fl.seq).Strength != purge.None {
 			continue
 		}
-		if fl.known() && (!fl.suits(s) || e.outdated(fl)) {
+		if fl.known() && (!fl.suits(s) || e.outdated(fl) || !fl.lasts(s, now)) {
 			continue
 		}
 		r, err := fl.fill.Join()
@@ -170,6 +173,33 @@ func (fl *flight) suits(s *Session) bool {
 	st := &s.state
 	st.selector = policy.AppendSelector(st.selector[:0], v.Vary, s.Request.Fields)
 	return string(st.selector) == string(v.Selector)
+}
+
+// lasts says whether a follower may use the answer without asking the origin
+// itself, as it might if it were stored: it is fresh, and what it is allowed to
+// be stale (RFC 9111, 4). An answer that must be validated is the answer to the
+// one request that it was made for. The head must be known.
+func (fl *flight) lasts(s *Session, now int64) bool {
+	if fl.out.stale {
+		return true // in place of a failure, which would be this request's, too
+	}
+	use, _ := policy.Reuse(&s.state.ask, &s.route.Rules, &fl.out.variant.Life, now)
+	return use == policy.UseServe || use == policy.UseRefresh
+}
+
+// validatesAlways says whether no answer like the stored one is ever shared,
+// so that waiting for another's would be in vain.
+func validatesAlways(base *cachestore.Variant) bool {
+	return base != nil && (base.Life.NoCache || base.Life.Explicit && base.Life.Fresh <= 0 && base.Life.SWR <= 0)
+}
+
+// leave ends a reader. A fetch that is not stored, and that nobody can join any
+// more, is over with its last one.
+func (fl *flight) leave(r *cachestore.Reader) {
+	r.Close()
+	if fl.known() && !fl.out.shared && fl.fill.Readers() == 0 {
+		fl.cancel()
+	}
 }
 
 // publish sets the outcome and wakes everybody.

@@ -35,9 +35,7 @@ func (e *Engine) miss(s *Session) {
 			e.relay(s)
 			return
 		}
-		again := e.ride(s, b)
-		b.reader.Close()
-		if !again {
+		if !e.ride(s, b) {
 			return
 		}
 	}
@@ -69,15 +67,17 @@ func (e *Engine) board(s *Session) boarding {
 		st.looks++ // a fetch has ended since the lookup: what it stored may do
 		return boarding{look: true}
 	}
-	if s.Request.Method != http.MethodGet || !e.takeOff() {
-		return boarding{}
+	if s.Request.Method != http.MethodGet || st.marked && st.ask.Has&policy.HasRange != 0 {
+		return boarding{} // of what is not kept a part is enough
 	}
 	fl := e.newFlight(s, KindClient)
+	if fl == nil {
+		return boarding{}
+	}
 	fl.interim = make(chan interim, 8)
 	r, err := fl.fill.Join()
 	if err != nil || !e.background(func() { e.fly(fl) }) {
-		e.landed()
-		fl.endSeq()
+		e.ground(fl)
 		return boarding{}
 	}
 	if !st.marked {
@@ -91,6 +91,7 @@ func (e *Engine) board(s *Session) boarding {
 // other request values, or is older than a purge that this client has seen.
 func (e *Engine) ride(s *Session, b boarding) (again bool) {
 	fl := b.flight
+	defer fl.leave(b.reader) // after a hook's panic, too: the fetch would wait for a reader that never reads
 	if !e.waitHead(s, fl, b.leads) {
 		e.fails(s, ErrClientGone)
 		return false
@@ -107,14 +108,13 @@ func (e *Engine) ride(s *Session, b boarding) (again bool) {
 		return false
 	case !o.shared && !o.stale && s.state.ask.Has&policy.HasRange != 0 && o.variant.Head.Status == http.StatusOK:
 		// The whole would come for the sake of a part, and not be kept.
-		b.reader.Close()
-		s.relayInstead(policy.Partial)
 		s.Cache.Unstored = o.why
-		e.relay(s)
+		e.relayInstead(s, fl, b.reader)
 		return false
 	}
 	s.Cache.Stored = o.shared && !o.stale
 	if e.farRange(s, fl) {
+		e.relayInstead(s, fl, b.reader)
 		return false
 	}
 	e.serveFlight(s, fl, b.reader)
@@ -122,8 +122,8 @@ func (e *Engine) ride(s *Session, b boarding) (again bool) {
 	return false
 }
 
-// farRange answers a Range that begins far behind what the fill has by a
-// bounded request of its own, rather than by waiting for all before it.
+// farRange says whether a Range begins so far behind what the fill has that a
+// bounded request of its own is better than waiting for all before it.
 func (e *Engine) farRange(s *Session, fl *flight) bool {
 	o := &fl.out
 	if s.state.ask.Has&policy.HasRange == 0 || o.whole || o.length < 0 || o.variant.Head.Status != http.StatusOK {
@@ -131,21 +131,19 @@ func (e *Engine) farRange(s *Session, fl *flight) bool {
 	}
 	value, _ := s.Request.Fields.Get("Range")
 	span, _, result := policy.ParseRange(value, o.length, e.limits.Ranges)
-	if result != policy.RangeOne || span.From <= fl.fill.Written()+e.limits.Ahead {
-		return false
-	}
-	s.relayInstead(policy.Partial)
-	e.relay(s)
-	return true
+	return result == policy.RangeOne && span.From > fl.fill.Written()+e.limits.Ahead
 }
 
-// relayInstead forgets what a fetch told about itself: the request goes alone.
-func (s *Session) relayInstead(why policy.Reason) {
+// relayInstead forgets what a fetch told about itself: the request for a part
+// goes alone.
+func (e *Engine) relayInstead(s *Session, fl *flight, r *cachestore.Reader) {
+	fl.leave(r)
 	s.Response, s.Peer, s.Upstream, s.tried = nil, nil, nil, s.tried[:0]
 	s.RequestSent, s.ResponseReceived, s.Cache.Stored = false, false, false
 	s.RetryCount = 0
 	s.trace.forget()
-	s.Cache.Reason, s.CacheEnabled = why, false
+	s.Cache.Reason, s.CacheEnabled = policy.Partial, false
+	e.relay(s)
 }
 
 // follow is ride for those who do not lead.
@@ -153,6 +151,9 @@ func (e *Engine) follow(s *Session, fl *flight, r *cachestore.Reader) (again boo
 	st, o := &s.state, &fl.out
 	st.rounds++
 	switch {
+	case isAs[*filtered](o.err):
+		st.avoid = true // a hook's answer is the answer to one request
+		return true
 	case o.err != nil && st.rounds >= maxRounds-1:
 		e.failFetch(s, o.err)
 		return false
@@ -165,8 +166,13 @@ func (e *Engine) follow(s *Session, fl *flight, r *cachestore.Reader) (again boo
 	case e.index.Covers(fl.key, o.variant.Tags, fl.seq).Strength != purge.None:
 		st.avoid = st.rounds >= maxRounds
 		return true
+	case !fl.lasts(s, e.nanos()):
+		st.avoid = true
+		return true
 	}
-	if !e.farRange(s, fl) {
+	if e.farRange(s, fl) {
+		e.relayInstead(s, fl, r)
+	} else {
 		e.serveFlight(s, fl, r)
 	}
 	return false
@@ -349,9 +355,10 @@ func (o *outcome) brief(s *Session) {
 
 // debrief waits for the end of a fetch whose whole answer the leader sent, and
 // takes over what happened after the head, for the one log record. A client
-// that has left, or wanted only a part, is logged with what is known.
+// that has left, wanted only a part, or was answered by a hook is logged with
+// what is known: for it nobody reads the body to its end.
 func (e *Engine) debrief(s *Session, fl *flight) {
-	part := s.state.view.NoBody || s.state.view.Status == http.StatusPartialContent
+	part := s.state.view.NoBody || s.state.view.Status == http.StatusPartialContent || s.Cache.Reason == policy.Responded
 	if fl.out.err == nil && (s.Err != nil || part) {
 		return
 	}

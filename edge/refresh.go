@@ -1,10 +1,10 @@
 package edge
 
 import (
-	"net/http"
 	"sync/atomic"
 
 	"edgecache/policy"
+	"edgecache/purge"
 )
 
 // refresh brings a stale object up to date in the background, while this
@@ -15,19 +15,19 @@ func (e *Engine) refresh(s *Session) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	for _, fl := range sh.by[s.Cache.Key.Hash] {
-		if fl.key.Equal(s.Cache.Key) && (!fl.known() || fl.suits(s)) && fl.seq >= s.Cache.Variant.PurgeSeq {
+		if fl.key.Equal(s.Cache.Key) && (!fl.known() || fl.suits(s)) && fl.seq >= s.Cache.Variant.PurgeSeq &&
+			e.index.CoversKnown(fl.key, fl.seq).Strength == purge.None {
 			return // somebody is at it
 		}
 	}
-	if !e.refreshes.take(int64(e.limits.Refreshes)) {
-		return
-	}
-	if !e.takeOff() {
-		e.refreshes.give()
-		return
-	}
 	fl := e.newFlight(s, KindRefresh)
-	fl.fetch.Request.Method = http.MethodGet
+	if fl == nil {
+		return
+	}
+	if !e.refreshes.take(int64(e.limits.Refreshes)) {
+		e.ground(fl)
+		return
+	}
 	fl.fetch.Cache.Reason = policy.StaleWhileRevalidate
 	started := e.background(func() {
 		defer e.refreshes.give()
@@ -35,9 +35,8 @@ func (e *Engine) refresh(s *Session) {
 		e.conclude(fl.fetch)
 	})
 	if !started {
-		fl.endSeq()
 		e.refreshes.give()
-		e.landed()
+		e.ground(fl)
 		return
 	}
 	sh.add(fl)
