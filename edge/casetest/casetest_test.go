@@ -191,13 +191,15 @@ const (
 // old is a Last-Modified that gives an answer a heuristic life.
 const old = "Last-Modified: Mon, 06 Nov 2000 08:49:37 GMT"
 
-// want gets a path and demands a whole 200 with this body.
+// want gets a path and demands a whole 200 with this body. When it returns, the
+// request is over in the engine, too: the next one does not meet its fetch.
 func (s *site) want(body, path string, lines ...string) edgetest.Reply {
 	s.t.Helper()
 	r := s.Get(path, lines...)
 	if r.Err != nil || r.Status != 200 || r.Body != body {
 		s.t.Fatalf("GET %s %q: %s, want 200 %.40q", path, lines, show(r), body)
 	}
+	s.Record(r.ID())
 	return r
 }
 

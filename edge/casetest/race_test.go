@@ -69,28 +69,26 @@ func aged(life string) []string { return append([]string{"Cache-Control: " + lif
 func TestPurgeBeforeTheHead(t *testing.T) {
 	eachPurge(t, func(t *testing.T, purge func(*site), known bool) {
 		s := open(t, edgetest.Config{Rules: tagsOf})
-		g, second := newGate(t), newGate(t)
-		s.origin.On("/dir/x", g.late(edgetest.Text(200, "old", aged("max-age=600")...)), second.late(edgetest.Text(200, "new", aged("max-age=600")...)), edgetest.Text(200, "one too many"))
+		head, body, second := newGate(t), newGate(t), newGate(t)
+		first := body.split("old", aged("max-age=600")...)
+		first.Steps = append(head.steps(), first.Steps...)
+		s.origin.On("/dir/x", first, second.late(edgetest.Text(200, "new", aged("max-age=600")...)), edgetest.Text(200, "one too many"))
 		leader := s.join("GET", "/dir/x")
-		s.reached(g)
+		s.reached(head)
 		purge(s)
 		after := s.crowd(5, "/dir/x")
-		if known {
-			s.reached(second) // they have their own fetch while the old one hangs
-			second.open()
-			for _, c := range after {
-				c.gets("new")
-			}
-		}
-		g.open()
-		leader.gets("old")
 		if !known {
-			s.reached(second)
-			second.open()
-			for _, c := range after {
-				c.gets("new")
-			}
+			s.asked(1, "/dir/x")
+			head.open() // it tells the tags
 		}
+		s.reached(second) // one fetch for those who came after, while the old one hangs
+		second.open()
+		for _, c := range after {
+			c.gets("new")
+		}
+		head.open()
+		body.open()
+		leader.gets("old")
 		s.hit("new", "/dir/x", "Host: a.test")
 		s.asked(2, "/dir/x")
 	})
