@@ -70,11 +70,13 @@ func adminURL(flag, listen string) (string, error) {
 		}
 		return "http://" + net.JoinHostPort(host, port), nil
 	}
+	full := flag
 	if !strings.Contains(flag, "://") {
-		flag = "http://" + flag
+		full = "http://" + flag
 	}
-	u, err := url.Parse(flag)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" {
+	u, err := url.Parse(full)
+	if err != nil || u.Hostname() == "" || u.Port() == "" && full != flag ||
+		u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" {
 		return "", &usageError{fmt.Sprintf("--admin %q: give http://HOST:PORT", flag)}
 	}
 	return u.Scheme + "://" + u.Host, nil
@@ -156,7 +158,7 @@ func (c *adminClient) ask(ctx context.Context, method, path string, body, into a
 	}
 	defer res.Body.Close()
 	if err := json.NewDecoder(io.LimitReader(res.Body, maxAnswerBytes)).Decode(into); err != nil {
-		return fmt.Errorf("read the answer of edge at %s: %w", c.base, err)
+		return fmt.Errorf("what answers at %s is not the admin API of an edge; look at --admin: %w", c.base, err)
 	}
 	return nil
 }

@@ -76,6 +76,9 @@ func (v *purgeVerb) check() error {
 		if strings.TrimSpace(value) == "" {
 			return &usageError{"purge " + v.Scope + ": a value is empty"}
 		}
+		if (v.Scope == "url" || v.Scope == "prefix") && value[0] != '/' && !strings.Contains(value, "://") {
+			return &usageError{fmt.Sprintf("purge %s %q: give http://HOST/PATH, or /PATH for every host", v.Scope, value)}
+		}
 	}
 	return nil
 }

@@ -77,6 +77,17 @@ func TestServesTLS(t *testing.T) {
 			t.Errorf("%d with Cache-Status %q, want %q in it", res.StatusCode, got, want)
 		}
 	}
+	if err := os.WriteFile(cert, []byte("half a renewal"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "a renewal that cannot be read is told", func() bool {
+		conn, err := tls.Dial("tcp", p.said.TLSListen[0], &tls.Config{RootCAs: roots, ServerName: "www.example"})
+		if err != nil {
+			t.Fatalf("the old certificate does not stay: %v", err)
+		}
+		conn.Close()
+		return strings.Contains(p.err.String(), "certificate cannot be read again; the old one stays")
+	})
 	t.Setenv("HOME", t.TempDir())
 	code, _, said := runEdge(t, anywhere("--origin", origin.URL, "--tls-listen", "127.0.0.1:0", "--cert", cert, "--key", cert)...)
 	if code != exitFailed || !strings.Contains(said, "tls.certs: ") {

@@ -49,6 +49,9 @@ func (v *serveVerb) Run(ctx context.Context, t terminal) error {
 	defer signal.Stop(r.end)
 	signal.Notify(r.again, syscall.SIGHUP)
 	defer signal.Stop(r.again)
+	if certs != nil {
+		certs.Log = r.log // a renewal that cannot be read must be seen
+	}
 	if err := r.listen(); err != nil {
 		return err
 	}
