@@ -87,7 +87,8 @@ func (e *Engine) fails(s *Session, err error) {
 		s.fail(err)
 		return
 	}
-	if f.status == http.StatusBadRequest || f.status == http.StatusRequestTimeout {
+	switch f.status {
+	case http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge:
 		s.state.view.Close = true
 	}
 	e.refuse(s, f.status, f.why)

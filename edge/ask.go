@@ -1,9 +1,11 @@
 package edge
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -113,13 +115,21 @@ func (e *Engine) attempt(s *Session, q *question, peer *origin.Peer, pool *origi
 	if err := e.filterUpstream(s, req); err != nil {
 		return nil, err
 	}
+	if b, ok := s.Request.Body.(spoilt); ok {
+		return nil, b.err
+	}
+	s.sendBuffered(req, q.body)
 	client := e.plain
 	if pool != nil {
 		client = pool.Client()
 	}
-	trace := &origin.Trace{Interim: q.interim, Connected: func(c origin.ConnInfo) error {
+	var panicked *panicError
+	trace := &origin.Trace{Interim: q.interim, Connected: func(c origin.ConnInfo) (err error) {
 		s.Timing.UpstreamConnect = e.ours(c.At)
-		return e.connected(s, c)
+		if panicked = e.caught(func() { err = e.connected(s, c) }); panicked != nil {
+			return panicked
+		}
+		return err
 	}}
 	asked := e.nanos()
 	res, err := client.Do(s.Ctx, peer, req, trace)
@@ -127,10 +137,13 @@ func (e *Engine) attempt(s *Session, q *question, peer *origin.Peer, pool *origi
 		s.RequestSent, s.Timing.UpstreamRequestSent = true, e.ours(trace.SentAt)
 	}
 	if err != nil {
-		if s.Ctx.Err() == nil && q.body.fault() == nil {
-			peer.ReportFailure(e.now())
-		}
 		e.metrics.upstreamDone(peer, 0, e.nanos()-asked)
+		if panicked != nil {
+			return nil, panicked
+		}
+		if s.Ctx.Err() == nil && q.body.fault() == nil && !errors.Is(err, origin.ErrQueueFull) {
+			peer.ReportFailure(e.now()) // a full queue is ours
+		}
 		return nil, err
 	}
 	if unasked(req, res) {
@@ -184,6 +197,18 @@ func (e *Engine) filterUpstream(s *Session, req *http.Request) error {
 	return nil
 }
 
+// caught runs a hook where others hold a connection, and catches its panic.
+func (e *Engine) caught(hook func()) (p *panicError) {
+	defer func() {
+		if r := recover(); r != nil {
+			p = &panicError{value: r, stack: debug.Stack()}
+			e.log.Error("panic in a hook", "panic", r, "stack", string(p.stack))
+		}
+	}()
+	hook()
+	return nil
+}
+
 func (e *Engine) connected(s *Session, c origin.ConnInfo) error {
 	s.trace.mark(PhaseConnectedToUpstream)
 	for _, f := range e.hooks.connected {
@@ -203,16 +228,24 @@ func (e *Engine) filterResponse(s *Session, res *http.Response) (*http.Response,
 	}
 	body, old := &originBody{ReadCloser: res.Body}, res.Header.Clone()
 	res.Body = body
-	drop := func(err error) (*http.Response, error) { body.Close(); return nil, err }
+	kept := false
+	defer func() {
+		if !kept { // a panic, too, must give the connection back
+			body.Close()
+		}
+	}()
 	for _, f := range e.hooks.response {
 		r, err := f.ResponseFilter(s, res)
 		switch {
 		case err != nil:
-			return drop(&hookError{PhaseResponseFilter, err})
+			return nil, &hookError{PhaseResponseFilter, err}
 		case r.kind == resultRetry:
-			return drop(errRetry)
+			return nil, errRetry
 		case r.kind == resultReject, r.kind == resultRespond:
-			return drop(&filtered{PhaseResponseFilter, r})
+			if s.ResponseBody != nil {
+				r.body = bytes.Clone(r.body) // it may be the buffer, which ends with the fetch
+			}
+			return nil, &filtered{PhaseResponseFilter, r}
 		}
 		if r.kind == resultSkip {
 			break
@@ -225,6 +258,7 @@ func (e *Engine) filterResponse(s *Session, res *http.Response) (*http.Response,
 	if declared, err := strconv.ParseInt(res.Header.Get("Content-Length"), 10, 64); err == nil && bodyAllowed(s.Request.Method, res.StatusCode) {
 		res.ContentLength = declared
 	}
+	kept = true
 	return res, nil
 }
 

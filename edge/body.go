@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -48,6 +49,36 @@ func (b *requestBody) cut() {
 	b.mu.Unlock() //nolint:staticcheck // an empty section: only the wait counts
 }
 
+// replay reads the body from a hook's buffer. It ends with cut, too: the buffer
+// is somebody else's after the request.
+func (b *requestBody) replay(buffered []byte) io.ReadCloser {
+	return &replay{of: b, r: bytes.NewReader(buffered)}
+}
+
+type replay struct {
+	of *requestBody
+	r  *bytes.Reader
+}
+
+// Read copies from the buffer; nobody gets a view of it.
+func (r *replay) Read(p []byte) (int, error) {
+	r.of.mu.Lock()
+	defer r.of.mu.Unlock()
+	if r.of.cutOff.Load() {
+		return 0, errBodyCut
+	}
+	return r.r.Read(p)
+}
+
+// Close does nothing: the buffer is the session's.
+func (r *replay) Close() error { return nil }
+
+// spoilt is a body that was read in part and cannot be had as a whole.
+type spoilt struct{ err error }
+
+// Read gives the error, in the place of a body without its beginning.
+func (s spoilt) Read([]byte) (int, error) { return 0, s.err }
+
 // fault is the client's own error, if it had one.
 func (b *requestBody) fault() error {
 	if b == nil {
@@ -65,9 +96,13 @@ type originBody struct {
 	io.ReadCloser
 	buffered []byte // by BufferResponseBody: Read starts over from here
 	at       int
+	spoilt   error // it was read in part and not kept
 }
 
 func (o *originBody) Read(p []byte) (int, error) {
+	if o.spoilt != nil {
+		return 0, o.spoilt
+	}
 	if o.buffered == nil {
 		return o.ReadCloser.Read(p)
 	}

@@ -3,6 +3,7 @@ package edge
 import (
 	"errors"
 	"io"
+	"net/http"
 
 	"github.com/valyala/bytebufferpool"
 )
@@ -10,6 +11,15 @@ import (
 // ErrBodyTooLarge says that a body is over limits.body_buffer: 413 for a
 // request, 502 for an answer.
 var ErrBodyTooLarge = errors.New("body is larger than body_buffer")
+
+// errRequestTooLarge is ErrBodyTooLarge of the client's making.
+var errRequestTooLarge error = requestTooLarge{}
+
+type requestTooLarge struct{}
+
+func (requestTooLarge) Error() string   { return "request: " + ErrBodyTooLarge.Error() }
+func (requestTooLarge) HTTPStatus() int { return http.StatusRequestEntityTooLarge }
+func (requestTooLarge) Unwrap() error   { return ErrBodyTooLarge }
 
 // pooledBytes is the largest buffer that goes back to the pool.
 const pooledBytes = 64 << 10
@@ -22,9 +32,10 @@ func releaseBuffer(b *bytebufferpool.ByteBuffer) {
 }
 
 // BufferRequestBody reads the whole request body into memory, so that a hook
-// can look at it and the request can be repeated. The bytes belong to the
-// session. Over limits.body_buffer it is ErrBodyTooLarge, and the request is
-// answered 413 when the hook returns that error.
+// can look at it and the request can be repeated: in any hook before the origin
+// is asked. The bytes belong to the session. Over limits.body_buffer it is
+// ErrBodyTooLarge, and the request is answered 413, whether or not the hook
+// returns that error: what was read is gone.
 func (s *Session) BufferRequestBody() ([]byte, error) {
 	if s.RequestBody != nil {
 		return s.RequestBody.B, nil
@@ -33,6 +44,10 @@ func (s *Session) BufferRequestBody() ([]byte, error) {
 	if s.Request.Body != nil {
 		if err := readBounded(b, s.Request.Body, s.engine.limits.BodyBuffer); err != nil {
 			releaseBuffer(b)
+			if errors.Is(err, ErrBodyTooLarge) {
+				err = errRequestTooLarge
+			}
+			s.Request.Body = spoilt{err}
 			return nil, err
 		}
 	}
@@ -51,12 +66,16 @@ func (s *Session) BufferResponseBody() ([]byte, error) {
 		return nil, errors.New("buffer response body: there is no response yet")
 	}
 	b := bytebufferpool.Get()
+	o, own := s.Response.Body.(*originBody)
 	if err := readBounded(b, s.Response.Body, s.engine.limits.BodyBuffer); err != nil {
 		releaseBuffer(b)
+		if own {
+			o.spoilt = err
+		}
 		return nil, err
 	}
 	s.ResponseBody = b
-	if o, ok := s.Response.Body.(*originBody); ok {
+	if own {
 		o.buffered = b.B
 	}
 	return b.B, nil

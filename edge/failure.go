@@ -74,6 +74,8 @@ func classify(err error) fault {
 	var hook *hookError
 	var panicked *panicError
 	switch {
+	case errors.Is(err, errRequestTooLarge):
+		return fault{http.StatusRequestEntityTooLarge, policy.BodyTooLarge}
 	case errors.As(err, &body):
 		return fault{body.HTTPStatus(), policy.BadRequest}
 	case errors.Is(err, ErrClientGone):

@@ -204,7 +204,7 @@ func (e *Engine) swap(k policy.Key, base, v *cachestore.Variant) bool {
 // an answer with a 5xx status.
 func (e *Engine) fallBack(fl *flight, err error) bool {
 	base, now := fl.base, e.nanos()
-	if base == nil || errors.Is(err, ErrRequestFiltered) || isAs[*hookError](err) || fl.fetch.Kind == KindRefresh {
+	if base == nil || errors.Is(err, ErrRequestFiltered) || isAs[*hookError](err) || isAs[*panicError](err) || fl.fetch.Kind == KindRefresh {
 		return false
 	}
 	life := base.Life

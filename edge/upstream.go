@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"bytes"
 	"io"
 	"net/http"
 	"net/url"
@@ -57,17 +56,26 @@ func (e *Engine) request(s *Session, q *question, p *origin.Peer, pool *origin.P
 	out := &http.Request{Method: r.Method, URL: target(s, p), Host: host, Header: h, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	if q.body != nil {
 		out.Body, out.ContentLength = q.body, r.Length
-		if s.RequestBody != nil {
-			buffered := s.RequestBody.B
-			out.ContentLength = int64(len(buffered))
-			out.Body = io.NopCloser(bytes.NewReader(buffered))
-			out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(buffered)), nil }
-		}
+		s.sendBuffered(out, q.body)
 		// A body under GET has no meaning that an origin must know. One that
 		// takes it for the next request must not find a next reader.
 		out.Close = r.Method == http.MethodGet || r.Method == http.MethodHead
 	}
 	return out
+}
+
+// sendBuffered makes out send the body that a hook has buffered, as often as it
+// takes, unless a hook has put another in its place.
+func (s *Session) sendBuffered(out *http.Request, b *requestBody) {
+	if s.RequestBody == nil || b == nil || out.Body != io.ReadCloser(b) {
+		return
+	}
+	buffered := s.RequestBody.B
+	out.Body, out.ContentLength = b.replay(buffered), int64(len(buffered))
+	out.GetBody = func() (io.ReadCloser, error) { return b.replay(buffered), nil }
+	if len(buffered) == 0 {
+		out.Body, out.GetBody = http.NoBody, nil
+	}
 }
 
 // target is the request's url as it is keyed: the same bytes go up.
