@@ -154,6 +154,9 @@ func (e *Engine) confirm(fl *flight, res *http.Response) bool {
 	rules := &s.route.Rules
 	merged := policy.Merge(base.Head.Header(), res.Header, rules)
 	d := e.decide(s, base.Head.Status, merged, false)
+	if d.Store && !slices.Equal(d.Vary, base.Vary) {
+		return false // it was not selected by what the origin now varies by
+	}
 	for _, name := range d.Strip {
 		merged.Del(name)
 	}

@@ -31,7 +31,7 @@ func (f *finder) find(s *Session, now int64) policy.Use {
 	st := &s.state
 	c := &s.Cache
 	c.Status, c.Reason, c.Age, c.Variant = CacheMiss, policy.URIMiss, -1, nil
-	st.base, st.soft, st.marked = nil, false, false
+	st.base, st.found, st.soft, st.marked = nil, nil, false, false
 	res, presence := f.store.Peek(c.Key)
 	if presence == cachestore.Absent {
 		st.marked = f.marked(s, now)

@@ -35,7 +35,7 @@ func (e *Engine) receive(fl *flight, res *http.Response) {
 		fl.fill.Keep(w)
 	} else {
 		s.Cache.Unstored = d.Why
-		e.dropBase(fl, res.StatusCode)
+		e.dropBase(fl, res.StatusCode, d.Why)
 		e.flights.remove(fl)
 	}
 	fl.fill.Expect(length)
@@ -96,7 +96,7 @@ func (e *Engine) variant(fl *flight, res *http.Response, d *policy.Decision) *ca
 // mark leaves a hit-for-miss marker for an answer that may not be stored, so
 // that the next requests do not wait for each other; one that may be removes it.
 func (e *Engine) mark(fl *flight, d *policy.Decision, v *cachestore.Variant) {
-	if e.cfg.HitForMiss < 0 {
+	if e.cfg.HitForMiss < 0 || d.Why == policy.ErrorToRange {
 		return
 	}
 	if d.Store {
@@ -110,9 +110,10 @@ func (e *Engine) mark(fl *flight, d *policy.Decision, v *cachestore.Variant) {
 }
 
 // dropBase takes the stored answer out when the origin has replaced it by one
-// that may not be stored. An error of the origin's leaves it.
-func (e *Engine) dropBase(fl *flight, status int) {
-	if fl.base != nil && status < 500 {
+// that may not be stored. An error of the origin's leaves it, and one about the
+// request's own head.
+func (e *Engine) dropBase(fl *flight, status int, why policy.Reason) {
+	if fl.base != nil && status < 500 && why != policy.ErrorToRange {
 		e.swap(fl.key, fl.base, nil)
 	}
 }
