@@ -60,6 +60,7 @@ func (f *finder) judge(s *Session, v *cachestore.Variant, now int64) policy.Use 
 	switch cover.Strength {
 	case purge.Hard:
 		c.Reason = policy.Purged
+		st.marked = f.marked(s, now) // nothing is stored any more that it could hide
 		return policy.UseNot
 	case purge.Revalidate:
 		c.Reason, st.base, c.Variant = policy.Purged, v, v
