@@ -336,6 +336,12 @@ func (wit *witness) finish(t testing.TB, w world) {
 			t.Errorf("the record of %s holds %q: %s", mark, wrong, line)
 		}
 	}
+	wit.tell(t)
+}
+
+// tell fails the test with the complaints so far, if there are any.
+func (wit *witness) tell(t testing.TB) {
+	t.Helper()
 	wit.mu.Lock()
 	defer wit.mu.Unlock()
 	for i, text := range wit.found {

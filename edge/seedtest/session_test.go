@@ -394,18 +394,18 @@ func (f *forked) Fork() any {
 
 func TestS28_UserContextIsASessions(t *testing.T) {
 	var forks, released atomic.Int64
-	mixed := make(chan string, 100)
+	var mixed witness
 	check := func(s *edge.Session, where string) {
 		who, _ := s.Request.Get("X-Who")
 		if c, ok := s.UserCtx.(*forked); !ok || c.owner != who {
-			mixed <- fmt.Sprintf("%s of %s sees %v", where, who, s.UserCtx)
+			mixed.complain("%s of %s sees %v", where, who, s.UserCtx)
 		}
 	}
 	w := start(t, &edgetest.Recorder{
 		Request: func(s *edge.Session) (edge.FilterResult, error) {
 			who, _ := s.Request.Get("X-Who")
 			if s.UserCtx != nil {
-				mixed <- fmt.Sprintf("%s finds %v", who, s.UserCtx)
+				mixed.complain("%s finds %v", who, s.UserCtx)
 			}
 			c := &forked{owner: who, forks: &forks}
 			runtime.AddCleanup(c, func(int) { released.Add(1) }, 0)
@@ -415,7 +415,7 @@ func TestS28_UserContextIsASessions(t *testing.T) {
 		Response: func(s *edge.Session, _ *http.Response) (edge.FilterResult, error) {
 			check(s, "response_filter")
 			if c, ok := s.UserCtx.(*forked); ok && c.mark != "copy" && s.Request.Method == "GET" {
-				mixed <- "a fetch shares the client's context"
+				mixed.complain("a fetch shares the client's context")
 			}
 			return edge.Continue, nil
 		},
@@ -438,9 +438,7 @@ func TestS28_UserContextIsASessions(t *testing.T) {
 	}
 	clients.Wait()
 	w.Records.Wait(t, "all records", func(l []edge.Record) bool { return len(l) == 4*each })
-	for len(mixed) > 0 {
-		t.Error(<-mixed)
-	}
+	mixed.tell(t)
 	if forks.Load() == 0 {
 		t.Error("no fetch took a copy")
 	}
