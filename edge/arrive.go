@@ -1,0 +1,133 @@
+package edge
+
+import (
+	"errors"
+	"io"
+
+	"edgecache/cachestore"
+	"edgecache/policy"
+)
+
+// serveFlight sends the flight's answer to this client, from the fill while it
+// arrives, or from memory when the stored body is whole.
+func (e *Engine) serveFlight(s *Session, fl *flight, r *cachestore.Reader) {
+	o := &fl.out
+	v := o.variant
+	s.Cache.Variant = v
+	now := e.nanos()
+	if o.whole {
+		e.landOutcome(s, o, now)
+		if !v.Body.InMemory() {
+			e.fails(s, cachestore.ErrChunkGone)
+			return
+		}
+		e.deliver(s)
+		return
+	}
+	if o.response != nil && len(o.response.Header["Age"]) > 0 {
+		s.Cache.Age = seconds(v.Life.Age(now))
+	}
+	s.Cache.Unstored, s.Cache.TTL = policy.None, remaining(&v.Life, now)
+	if !o.shared {
+		s.Cache.Unstored, s.Cache.TTL = o.why, 0
+	}
+	e.stream(s, v, o.length, r)
+}
+
+// landOutcome fills in the cache result of an answer that a validation or a
+// failure gave: revalidated, or stale.
+func (e *Engine) landOutcome(s *Session, o *outcome, now int64) {
+	c := &s.Cache
+	c.Reason = o.why
+	if o.stale {
+		c.Status = CacheStale
+	}
+	c.Age = seconds(o.variant.Life.Age(now))
+	c.TTL = remaining(&o.variant.Life, now)
+}
+
+// remaining is what is left of a life's freshness in whole seconds, below zero
+// when it is over.
+func remaining(l *policy.Life, now int64) int64 { return seconds(l.Fresh - l.Age(now)) }
+
+// stream sends head and body as they arrive.
+func (e *Engine) stream(s *Session, v *cachestore.Variant, length int64, r *cachestore.Reader) {
+	e.shape(s, v.Head, &v.Validators, length)
+	head := e.filterDelivery(s, v.Head, &s.state.view)
+	if s.ended {
+		return
+	}
+	view := &s.state.view
+	e.writeTail(s, view)
+	s.Status = view.Status
+	if err := s.lane.SendHead(head, view); err != nil {
+		s.fail(clientGone(err))
+		return
+	}
+	if view.NoBody {
+		s.end(nil)
+		return
+	}
+	e.pump(s, r, view)
+}
+
+// pump copies the wanted bytes of the fill to the client.
+func (e *Engine) pump(s *Session, r *cachestore.Reader, view *View) {
+	skip, left := view.From, view.To-view.From
+	if view.Length < 0 {
+		left = -1
+	}
+	for left != 0 {
+		if !r.Ready() {
+			if err := s.lane.Flush(); err != nil {
+				s.fail(clientGone(err))
+				return
+			}
+		}
+		p, err := r.Next(s.Ctx)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			s.lost(err)
+			s.fail(err)
+			return
+		}
+		if skip > 0 {
+			n := min(skip, int64(len(p)))
+			skip, p = skip-n, p[n:]
+		}
+		if left >= 0 && int64(len(p)) > left {
+			p = p[:left]
+		}
+		if len(p) == 0 {
+			continue
+		}
+		if err := s.send(p); err != nil {
+			s.fail(clientGone(err))
+			return
+		}
+		if left > 0 {
+			left -= int64(len(p))
+		}
+	}
+	if left > 0 {
+		s.fail(io.ErrUnexpectedEOF)
+		return
+	}
+	s.end(r.Trailer())
+}
+
+// lost notes that the fetch broke off, unless it was this reader that did.
+func (s *Session) lost(err error) {
+	if errors.Is(err, cachestore.ErrSlow) {
+		return
+	}
+	s.Cache.Stored = false
+	if s.Cache.Unstored == policy.None {
+		s.Cache.Unstored = policy.Aborted
+	}
+}
+
+// clientGone marks an error of the client's side.
+func clientGone(err error) error { return errors.Join(ErrClientGone, err) }
