@@ -219,11 +219,15 @@ func (e *Engine) connected(s *Session, c origin.ConnInfo) error {
 	return nil
 }
 
-// filterResponse is response_filter: its changes are what is stored.
+// filterResponse is response_filter: its changes are what is stored. A 304 goes
+// through it, too, because its fields are stored with the old body.
 func (e *Engine) filterResponse(s *Session, res *http.Response) (*http.Response, error) {
 	e.clean(s, res)
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return res, nil // a tunnel is not an answer
+	}
 	s.trace.mark(PhaseResponseFilter)
-	if len(e.hooks.response) == 0 || res.StatusCode == http.StatusNotModified || res.StatusCode == http.StatusSwitchingProtocols {
+	if len(e.hooks.response) == 0 {
 		return res, nil
 	}
 	body, old := &originBody{ReadCloser: res.Body}, res.Header.Clone()
@@ -252,7 +256,9 @@ func (e *Engine) filterResponse(s *Session, res *http.Response) (*http.Response,
 		}
 	}
 	if res.Body != body {
-		transformed(res, old)
+		if res.StatusCode != http.StatusNotModified { // its head is about the stored body
+			transformed(res, old)
+		}
 		res.Body = &replacedBody{ReadCloser: res.Body, origin: body}
 	}
 	if declared, err := strconv.ParseInt(res.Header.Get("Content-Length"), 10, 64); err == nil && bodyAllowed(s.Request.Method, res.StatusCode) {
