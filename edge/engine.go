@@ -120,8 +120,8 @@ func (e *Engine) Metrics() *Metrics { return e.metrics }
 // Explain remembers the last requests.
 func (e *Engine) Explain() *Explain { return e.explain }
 
-// Close ends background work: fetches that run are cut. Lanes are shut down
-// first.
+// Close ends background work: fetches that run are cut. Lanes must have been
+// shut down before, so that none starts another.
 func (e *Engine) Close() error {
 	e.stop()
 	e.tasks.Wait()

@@ -60,6 +60,9 @@ type fault struct {
 // is done. Hooks of ErrorWhileProxying may choose another status.
 func (e *Engine) judge(s *Session, err error) fault {
 	f := classify(err)
+	if f.why == policy.ClientGone {
+		return f // nobody is there to read another status
+	}
 	for _, h := range e.hooks.errored {
 		if status := h.ErrorWhileProxying(s, err); status >= 400 && status <= 599 {
 			f.status = status

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -16,6 +17,15 @@ import (
 // the client's session and the fetch's, and must be safe for two goroutines.
 type Forker interface{ Fork() any }
 
+// fork prepares the user context of a fetch that the session may lead. It runs
+// code of a hook's, so it comes before any lock.
+func (s *Session) fork() {
+	s.state.forked = s.UserCtx
+	if forker, ok := s.UserCtx.(Forker); ok {
+		s.state.forked = forker.Fork()
+	}
+}
+
 // takeOff takes one of the places of fetches that may run at once; over the
 // limit a request goes alone and is not stored.
 func (e *Engine) takeOff() bool { return e.flying.take(int64(e.limits.Fetches)) }
@@ -26,12 +36,11 @@ func (e *Engine) landed() { e.flying.give() }
 // purge number is read here, before anything goes up. It flies or is ground.
 func (e *Engine) newFlight(s *Session, kind Kind) *flight {
 	key := s.Cache.Key.Clone()
-	fetch := e.fetchSession(s, key, kind) // may run a hook: nothing is held yet
 	if !e.takeOff() {
 		return nil
 	}
 	fl := &flight{
-		key: key, base: s.state.base, fetch: fetch,
+		key: key, base: s.state.base, fetch: e.fetchSession(s, key, kind),
 		fill: cachestore.NewFill(cachestore.FillConfig{
 			Ahead: e.limits.Ahead, Limit: e.limits.Object, Account: e.store().Account(),
 		}),
@@ -51,15 +60,12 @@ func (e *Engine) ground(fl *flight) {
 // of the lane. It gets the whole, whatever the client does with it.
 func (e *Engine) fetchSession(s *Session, k policy.Key, kind Kind) *Session {
 	f := &Session{
-		engine: e, Kind: kind, CacheEnabled: true, route: s.route, UserCtx: s.UserCtx,
+		engine: e, Kind: kind, CacheEnabled: true, route: s.route, UserCtx: s.state.forked,
 		Request: s.Request.clone(), Scheme: s.Scheme,
 		Client: slices.Clone(s.Client), ID: slices.Clone(s.ID),
 	}
 	f.Cache = CacheResult{Key: k, Status: s.Cache.Status, Reason: s.Cache.Reason, Age: -1}
 	f.Timing.RequestStart = s.Timing.RequestStart
-	if forker, ok := s.UserCtx.(Forker); ok {
-		f.UserCtx = forker.Fork()
-	}
 	f.Request.Method = http.MethodGet
 	f.state.ask.Read(f.Request.Method, f.Request.Fields, &s.route.Rules)
 	f.state.ask.HeadBytes = s.state.ask.HeadBytes
@@ -207,7 +213,7 @@ func (e *Engine) swap(k policy.Key, base, v *cachestore.Variant) bool {
 // an answer with a 5xx status.
 func (e *Engine) fallBack(fl *flight, err error) bool {
 	base, now := fl.base, e.nanos()
-	if base == nil || errors.Is(err, ErrRequestFiltered) || isAs[*hookError](err) || isAs[*panicError](err) || fl.fetch.Kind == KindRefresh {
+	if base == nil || errors.Is(err, ErrRequestFiltered) || isAs[*hookError](err) || isAs[*panicError](err) {
 		return false
 	}
 	life := base.Life
@@ -226,6 +232,13 @@ func (e *Engine) fallBack(fl *flight, err error) bool {
 		why = policy.StaleIfDead
 	default:
 		return false
+	}
+	if fl.fetch.Kind == KindRefresh { // nobody waits for it: what is stored stays
+		if err == nil {
+			err = fmt.Errorf("%w: status %d", ErrBadUpstream, fl.fetch.Response.StatusCode)
+		}
+		e.lose(fl, err)
+		return true
 	}
 	fl.fetch.Cache.Unstored = policy.Status
 	fl.fetch.Err = err

@@ -21,6 +21,7 @@ func (e *Engine) miss(s *Session) {
 		e.relay(s)
 		return
 	}
+	s.fork()
 	for {
 		b := e.board(s)
 		switch {
@@ -66,8 +67,8 @@ func (e *Engine) board(s *Session) boarding {
 		st.looks++ // a fetch has ended since the lookup: what it stored may do
 		return boarding{look: true}
 	}
-	if s.Request.Method != http.MethodGet || st.marked && st.ask.Has&policy.HasRange != 0 {
-		return boarding{} // of what is not kept a part is enough
+	if s.Request.Method != http.MethodGet || st.marked && st.ask.Has&conditional != 0 {
+		return boarding{} // of what is not kept a part, or a 304, is enough
 	}
 	fl := e.newFlight(s, KindClient)
 	if fl == nil {

@@ -41,6 +41,7 @@ func New(c Config) (*Engine, error) {
 		e.viaDown[p] = []byte("1.1 " + e.id) // the origin's side is HTTP/1.1
 	}
 	e.hidden = hiddenFields(&c)
+	e.cfg.Hosts = lowerAll(c.Hosts)
 	e.finder = finder{store: c.Store, index: e.index, markers: &cachestore.Markers{}, seed: c.Seed, window: or(c.PurgeSoftWindow, 30*time.Second)}
 	e.cfg.HitForMiss = or(c.HitForMiss, 10*time.Second)
 	e.flights = newFlights()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"edgecache/cachestore"
 	"edgecache/policy"
@@ -96,7 +97,7 @@ func (e *Engine) variant(fl *flight, res *http.Response, d *policy.Decision) *ca
 // mark leaves a hit-for-miss marker for an answer that may not be stored, so
 // that the next requests do not wait for each other; one that may be removes it.
 func (e *Engine) mark(fl *flight, d *policy.Decision, v *cachestore.Variant) {
-	if e.cfg.HitForMiss < 0 || d.Why == policy.ErrorToRange {
+	if e.cfg.HitForMiss < 0 || aboutOne(d.Why) {
 		return
 	}
 	if d.Store {
@@ -109,11 +110,22 @@ func (e *Engine) mark(fl *flight, d *policy.Decision, v *cachestore.Variant) {
 	})
 }
 
+// aboutOne says whether an answer is not stored because of the one request that
+// it was for: that tells nothing about the next one.
+func aboutOne(why policy.Reason) bool {
+	switch why {
+	case policy.ErrorToRange, policy.Authorization, policy.CookieRequest, policy.ClientNoStore:
+		return true
+	}
+	return false
+}
+
 // dropBase takes the stored answer out when the origin has replaced it by one
-// that may not be stored. An error of the origin's leaves it, and one about the
-// request's own head.
+// that may not be stored, or says that there is none. Any other error leaves
+// it, and an answer that was meant for one client.
 func (e *Engine) dropBase(fl *flight, status int, why policy.Reason) {
-	if fl.base != nil && status < 500 && why != policy.ErrorToRange {
+	gone := status < 400 || status == http.StatusNotFound || status == http.StatusGone
+	if fl.base != nil && gone && !aboutOne(why) {
 		e.swap(fl.key, fl.base, nil)
 	}
 }
@@ -121,7 +133,12 @@ func (e *Engine) dropBase(fl *flight, status int, why policy.Reason) {
 // takeIn reads the body into the fill and stores it when it is whole.
 func (e *Engine) takeIn(fl *flight, res *http.Response, v *cachestore.Variant, keep bool) {
 	s := fl.fetch
+	var alone orphan
 	for {
+		if alone.crawls(fl.fill, e.nanos()) {
+			e.lose(fl, errCrawls)
+			return
+		}
 		space, err := fl.fill.Space(s.Ctx)
 		if err != nil {
 			e.lose(fl, err)
@@ -166,4 +183,30 @@ func (e *Engine) commit(fl *flight, v *cachestore.Variant) {
 		}
 		s.Cache.Stored = true
 	}
+}
+
+// What a fetch must bring that nobody reads any more: bytes a second, after a
+// while. It holds a place among the fetches and keeps purges from being swept.
+const (
+	orphanRate  = 1 << 10
+	orphanGrace = int64(time.Minute)
+)
+
+var errCrawls = errors.New("nobody reads the fetch and the origin hardly sends")
+
+// orphan watches a fetch for the time in which it has no reader.
+type orphan struct{ since, written int64 }
+
+// crawls says whether the fetch has been too slow for too long.
+func (o *orphan) crawls(f *cachestore.Fill, now int64) bool {
+	if f.Readers() > 0 {
+		o.since = 0
+		return false
+	}
+	if o.since == 0 {
+		o.since, o.written = now, f.Written()
+		return false
+	}
+	span := now - o.since
+	return span > orphanGrace && (f.Written()-o.written) < orphanRate*(span/int64(time.Second))
 }

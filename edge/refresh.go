@@ -11,6 +11,7 @@ import (
 // client is served what is there. One refresh a key at a time, and a bounded
 // number of them: over it the object stays stale a little longer.
 func (e *Engine) refresh(s *Session) {
+	s.fork()
 	sh := e.flights.shard(s.Cache.Key.Hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()

@@ -163,7 +163,8 @@ func (e *Engine) tunnel(s *Session, head *cachestore.Head, res *http.Response) {
 		return
 	}
 	v := &s.state.view
-	v.Length, v.NoBody, v.Close = LengthNone, true, true
+	v.Status, v.Length, v.NoBody, v.Close = http.StatusSwitchingProtocols, LengthNone, true, true
+	s.Status = v.Status
 	v.Tail = append(v.Tail, policy.Field{Name: []byte("Upgrade"), Value: []byte(s.Request.Upgrade)})
 	s.ended = true
 	if err := s.lane.Tunnel(head, v, up); err != nil {

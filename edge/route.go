@@ -45,9 +45,7 @@ func newRouter(c *Config) (*router, error) {
 
 func compile(in Route, pool *origin.Pool) *route {
 	r := &route{Route: in, pool: pool, without: slices.Clone(in.ResponseHeaders.Remove)}
-	for i, h := range r.Hosts {
-		r.Hosts[i] = strings.ToLower(h)
-	}
+	r.Hosts = lowerAll(in.Hosts)
 	names := make([]string, 0, len(in.ResponseHeaders.Set))
 	for name := range in.ResponseHeaders.Set {
 		names = append(names, name)
@@ -58,6 +56,14 @@ func compile(in Route, pool *origin.Pool) *route {
 		r.without = append(r.without, name)
 	}
 	return r
+}
+
+func lowerAll(list []string) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = strings.ToLower(s)
+	}
+	return out
 }
 
 // match gives the first route for host and path; among routes with the same

@@ -101,6 +101,7 @@ type scratch struct {
 	rounds    int  // flights that this request has left again
 	avoid     bool // it goes alone from now on
 	looks     int  // lookups after the first
+	forked    any  // the user context of a fetch that this request leads
 	delivered bool // the delivery filters ran
 	body      *requestBody
 	view      View

@@ -55,7 +55,9 @@ func (e *Engine) appendCacheStatus(b []byte, s *Session) []byte {
 		b = append(b, "; hit"...)
 		b = appendTTL(b, c.TTL)
 	default:
-		b = e.appendForward(b, s)
+		if s.Upstream != nil || c.Reason == policy.Collapsed {
+			b = e.appendForward(b, s)
+		}
 	}
 	if e.cfg.CacheStatusDetail && c.Reason != policy.None {
 		b = append(b, "; detail="...)

@@ -55,7 +55,7 @@ var otherCuts = map[string]cut{
 	"brief splice":                {nothing, ids("S12 S31")},
 	"debrief takeUpstream":        {nothing, ids("S24 S27")},
 	"brief takeUpstream":          {nothing, ids("S24")},
-	"fetchSession Fork":           {"RECEIVER", ids("S28")},
+	"fork Fork":                   {"RECEIVER", ids("S28")},
 	"Release reset":               {nothing, ids("S28 S33")},
 	"panicked refuse":             {nothing, ids("S11")},
 	"apply answer":                {nothing, ids("S15")},
