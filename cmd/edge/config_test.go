@@ -177,6 +177,7 @@ func TestWrongConfiguration(t *testing.T) {
 		{"a network that is a name", "purge: {allow: [localhost]}", "give a network or an address"},
 		{"a route to nowhere", "upstreams: {main: {peers: [\"http://a\"]}}\nroutes: [{upstream: mian}]", "edge.yaml:2:21: routes[0].upstream: no upstream is named \"mian\"; did you mean main?"},
 		{"a route that does not say", "upstreams: {a: {peers: []}, b: {peers: []}}\nroutes: [{bypass: true}]", "routes[0]: names no upstream; give one of a, b"},
+		{"a peer without a scheme", "upstreams: {main: {peers: [\"http://a\", \"10.0.0.1:8000\"]}}", "edge.yaml:1:40: upstreams.main.peers[1]: \"10.0.0.1:8000\" is not right; give http://HOST[:PORT]"},
 		{"a peer with a path", "upstreams: {main: {peers: [\"http://a/b\"]}}", "upstreams.main: upstream main: peer \"http://a/b\": give scheme, host and port only"},
 		{"a peer at the metadata service", "upstreams: {main: {peers: [\"http://169.254.169.254\"]}}", "169.254.169.254"},
 		{"a status that is none", "routes: [{ttl: {status: {40: 1s}}}]", "routes[0].ttl.status.40: the key is not a final status"},

@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"edgecache/edge/origin"
@@ -61,6 +63,11 @@ func (f *serveFlags) overOrigins(s *settings) error {
 	}
 	if _, ok := s.upstreams[name]; !ok && len(s.upstreams) > 1 {
 		return &usageError{"--origin: the file has more than one upstream and none is named main"}
+	}
+	for _, o := range f.Origin {
+		if !strings.Contains(o, "://") {
+			return &usageError{fmt.Sprintf("--origin: %q: give http://HOST[:PORT], like http://127.0.0.1:3000", o)}
+		}
 	}
 	c := s.upstreams[name]
 	c.Name, c.Peers = name, f.Origin
@@ -137,18 +144,60 @@ func (f *serveFlags) overSizes(s *settings) error {
 
 // check finds what is wrong between the settings, before anything listens.
 func (s *settings) check() error {
+	for _, step := range []func() error{s.checkUpstreams, s.checkListeners, s.checkMemory} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case len(s.listen) == 0 && len(s.tls.listen) == 0:
 		return fmt.Errorf("listen: no address; give one in listen or tls.listen")
 	case len(s.routes) == 0 && len(s.upstreams) > 1:
 		return fmt.Errorf("routes: none, and %d upstreams; give a route for each", len(s.upstreams))
 	case len(s.tls.listen) > 0 && len(s.tls.certs) == 0:
-		return fmt.Errorf("tls.certs: none for %s; give cert and key", strings.Join(s.tls.listen, ", "))
+		return fmt.Errorf("tls.certs: none for %s; give cert and key (--cert and --key)", strings.Join(s.tls.listen, ", "))
 	case s.limits.uriBytes > s.limits.headBytes:
 		return fmt.Errorf("limits.uri: %s is more than limits.head, %s", formatSize(int64(s.limits.uriBytes)), formatSize(int64(s.limits.headBytes)))
 	case !loopback(s.admin.listen) && !s.tokenConfigured():
 		return fmt.Errorf("admin.listen: %s can be reached from other machines; give a token "+
 			"(--token-file, EDGE_TOKEN or admin.token_file), or listen on 127.0.0.1", s.admin.listen)
+	}
+	return nil
+}
+
+// checkUpstreams wants a peer of each upstream: without one every request
+// would be a 502.
+func (s *settings) checkUpstreams() error {
+	for _, name := range slices.Sorted(maps.Keys(s.upstreams)) {
+		if len(s.upstreams[name].Peers) == 0 {
+			return fmt.Errorf("upstreams.%s.peers: none; give at least one, like http://10.0.0.1:8000", name)
+		}
+	}
+	return nil
+}
+
+// checkListeners finds an address that is given twice. Port 0 is another port
+// each time.
+func (s *settings) checkListeners() error {
+	seen := map[string]bool{}
+	for _, a := range slices.Concat(s.listen, s.tls.listen, []string{s.admin.listen}) {
+		if _, port, err := net.SplitHostPort(a); err != nil || port == "0" {
+			continue
+		}
+		if seen[a] {
+			return fmt.Errorf("listen: %s is given twice; listen, tls.listen and admin.listen need an address each", a)
+		}
+		seen[a] = true
+	}
+	return nil
+}
+
+// checkMemory refuses a cache that the machine cannot hold.
+func (s *settings) checkMemory() error {
+	total := totalMemory()
+	if size := s.memory.of(total); size > total {
+		return fmt.Errorf("memory: %s is more than this machine or its cgroup has, %s; give less, or a share like 25%%",
+			formatSize(size), formatSize(total))
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 
 	"edgecache/edge/origin"
 )
@@ -152,9 +153,24 @@ func upstreams(v value) map[string]origin.Config {
 	return all
 }
 
+// peers reads the urls of an upstream. One without a scheme is named at its
+// own place.
+func peers(v value) []string {
+	var all []string
+	v.list(func(item value) {
+		const what = "give http://HOST[:PORT] or https://HOST[:PORT]"
+		s, ok := item.scalar(what)
+		if ok && !strings.Contains(s, "://") {
+			item.want(what)
+		}
+		all = append(all, s)
+	})
+	return all
+}
+
 func upstreamSchema(c *origin.Config) map[string]func(value) {
 	return map[string]func(value){
-		"peers":         func(v value) { c.Peers = v.texts() },
+		"peers":         func(v value) { c.Peers = peers(v) },
 		"balance":       func(v value) { c.Balance = v.choice("round_robin", "least_conn", "hash") },
 		"host":          func(v value) { c.Host = v.text() },
 		"allow_private": func(v value) { c.AllowPrivate = v.flag() },
