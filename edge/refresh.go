@@ -29,6 +29,7 @@ func (e *Engine) refresh(s *Session) {
 		e.ground(fl)
 		return
 	}
+	fl.fetch.ID = newID(&fl.fetch.state.id) // a request of ours, with a log line of its own
 	fl.fetch.Cache.Reason = policy.StaleWhileRevalidate
 	started := e.background(func() {
 		defer e.refreshes.give()
