@@ -41,6 +41,23 @@ func TestTopShowsRates(t *testing.T) {
 	}
 }
 
+func TestTopFitsItsScreen(t *testing.T) {
+	for _, c := range []struct {
+		name, page     string
+		columns, lines int
+		want           string
+	}{
+		{"a page that fits stays", "ab\ncd\n", 2, 2, "ab\ncd"},
+		{"long lines are cut by letters", "äbcd\ne\n", 3, 2, "äbc\ne"},
+		{"the head stays when the page is long", "a\nb\nc\n", 80, 2, "a\nb"},
+		{"an unknown screen cuts nothing", "abc\nd\n", 0, 0, "abc\nd"},
+	} {
+		if got := fit(c.page, c.columns, c.lines); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
 func TestLogColumns(t *testing.T) {
 	var b strings.Builder
 	line := `{"time":"2023-11-14T22:13:20.123456Z","method":"GET","host":"h\u001b","uri":"/a?\u202eb","status":200,"body_bytes":2048,"cache":"hit","reason":"fresh","duration_ms":0.25}`

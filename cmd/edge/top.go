@@ -42,18 +42,35 @@ func (v *topVerb) Run(ctx context.Context, t terminal) error {
 			return err
 		}
 		var b strings.Builder
-		if isTerminal(t.stdout) {
-			b.WriteString(clearScreen)
-		}
 		showTop(&b, &before, &now)
-		if _, err := io.WriteString(t.stdout, b.String()); err != nil || !isTerminal(t.stdout) {
+		page := b.String()
+		columns, lines, onTerminal := screen(t.stdout)
+		if onTerminal {
+			page = clearScreen + fit(page, columns, lines)
+		}
+		if _, err := io.WriteString(t.stdout, page); err != nil || !onTerminal {
 			return err
 		}
 		before = now
 	}
 }
 
-// cacheStates are the columns of the first line.
+// fit cuts a page to a screen, so that its head neither wraps nor scrolls away.
+// A measure of 0 or less is unknown and cuts nothing.
+func fit(page string, columns, lines int) string {
+	rows := strings.Split(strings.TrimSuffix(page, "\n"), "\n")
+	if lines > 0 {
+		rows = rows[:min(len(rows), lines)]
+	}
+	for i, row := range rows {
+		if r := []rune(row); columns > 0 && len(r) > columns {
+			rows[i] = string(r[:columns])
+		}
+	}
+	return strings.Join(rows, "\n")
+}
+
+// cacheStates are the columns of the second line.
 var cacheStates = []string{"hit", "miss", "stale", "bypass"}
 
 // showTop writes the rates between two looks, and what is now.
@@ -74,9 +91,9 @@ func showTop(w io.Writer, before, now *edge.Top) {
 	if all > 0 {
 		ratio = fmt.Sprintf("%.1f%%", 100*served/all)
 	}
-	fmt.Fprintf(w, "requests %.0f/s   from cache %s   %s   errors %.0f/s   out %s/s\n",
-		all, ratio, strings.Join(parts, "  "), rate(before.Errors, now.Errors),
-		formatSize(int64(float64(max(now.Sent-before.Sent, 0))/seconds)))
+	fmt.Fprintf(w, "requests %.0f/s   from cache %s   errors %.0f/s   out %s/s\n%s\n",
+		all, ratio, rate(before.Errors, now.Errors),
+		formatSize(int64(float64(max(now.Sent-before.Sent, 0))/seconds)), strings.Join(parts, "  "))
 	fmt.Fprintf(w, "memory %s of %s   objects %d   fetches %d   purge number %d\n\n",
 		formatSize(now.Memory.Bytes), formatSize(now.Memory.Limit), now.Memory.Objects, now.Fills, now.PurgeSeq)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

@@ -15,6 +15,15 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// screen gives the size of the terminal that w is; 0 where it does not say.
+func screen(w io.Writer) (columns, lines int, is bool) {
+	if !isTerminal(w) {
+		return 0, 0, false
+	}
+	columns, lines, _ = term.GetSize(int(w.(*os.File).Fd()))
+	return columns, lines, true
+}
+
 // welcome says that edge serves: four lines for a person, one log line for a
 // machine. The token itself is never shown.
 func (r *running) welcome(tokenFile string) {
