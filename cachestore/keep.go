@@ -119,6 +119,12 @@ func (f *Fill) fitLocked() {
 		return
 	}
 	used := f.written - l.at
+	if used == 0 { // the body ended where a chunk would have begun
+		f.held.segs = f.held.segs[:len(f.held.segs)-1]
+		l.handed = true // it is no spare: nothing more comes
+		f.held.forget(l)
+		return
+	}
 	if rounded(int64(cap(l.buf)))-rounded(used) <= rounded(int64(cap(l.buf)))/8 {
 		l.buf = l.buf[:used]
 		return

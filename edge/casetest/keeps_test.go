@@ -1,6 +1,8 @@
 package casetest
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"edgecache/edge"
@@ -68,5 +70,22 @@ func TestRefusalsWereNotForwarded(t *testing.T) {
 	r := s.Get("/x", "Host: b.test")
 	if got := r.Header.Get("Cache-Status"); r.Status != 421 || got != "edge" {
 		t.Errorf("%d, Cache-Status %q", r.Status, got)
+	}
+}
+
+// TestEmptyChunkedAnswerIsStored: a body may end where its first chunk, or a
+// chunk of the store's, would begin.
+func TestEmptyChunkedAnswerIsStored(t *testing.T) {
+	const grid = 64<<10 - 64
+	for _, size := range []int{0, 1, grid - 1, grid, grid + 1, 2 * grid} {
+		s := open(t, edgetest.Config{})
+		body := strings.Repeat("x", size)
+		chunks := "0\r\n\r\n"
+		if size > 0 {
+			chunks = fmt.Sprintf("%x\r\n%s\r\n%s", size, body, chunks)
+		}
+		s.origin.On("/x", edgetest.Script(edgetest.Bytes("HTTP/1.1 200 OK\r\n"+fresh+"\r\nTransfer-Encoding: chunked\r\n\r\n"+chunks)))
+		s.miss(body, "/x")
+		s.hit(body, "/x")
 	}
 }
