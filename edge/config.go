@@ -99,6 +99,7 @@ type Record struct {
 	Proto              Proto
 	UserAgent, Referer []byte
 	Error              string
+	Fault              policy.Reason // what Error is, where the answer had begun well; else Reason says it
 }
 
 // Kind says whose request it was.

@@ -141,6 +141,9 @@ func (e *Engine) fly(fl *flight) {
 func (e *Engine) lose(fl *flight, err error) {
 	fl.fetch.Err = err
 	fl.fill.Abort(err)
+	if fl.fetch.ResponseReceived && fl.fetch.Timing.UpstreamResponseEnd == 0 {
+		fl.fetch.Timing.UpstreamResponseEnd = e.nanos()
+	}
 	if fl.known() {
 		fl.fetch.Cache.Unstored = policy.Aborted
 	} else {

@@ -111,7 +111,11 @@ func (m *Metrics) observe(r *Record) {
 	defer m.stripes.giveBack(c)
 	class := codeClass(r.Status)
 	if r.Error != "" {
-		c.errors[r.Reason].Add(1)
+		kind := r.Fault
+		if kind == policy.None {
+			kind = r.Reason
+		}
+		c.errors[kind].Add(1)
 	}
 	if r.Unstored != policy.None {
 		c.unstored[r.Unstored].Add(1)

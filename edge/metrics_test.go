@@ -2,6 +2,7 @@ package edge
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -118,6 +119,22 @@ func TestMetricsCountRequests(t *testing.T) {
 
 // TestMetricsCardinality is the case metrics-cardinality: labels come from the
 // configuration only.
+// TestMetricsNameTheFault: an answer that broke off after a good head is counted
+// by what broke it, not by why it was a miss.
+func TestMetricsNameTheFault(t *testing.T) {
+	e := newTestEngine(t)
+	s := &Session{engine: e, Status: 200, Err: &origin.BodyError{Err: io.ErrUnexpectedEOF}}
+	s.Cache = CacheResult{Status: CacheMiss, Reason: policy.URIMiss}
+	var r Record
+	s.record(&r)
+	e.metrics.observe(&r)
+	got := scrapeAll(t, e.metrics)
+	name := "edge_errors_total kind=" + policy.UpstreamConnectionFailed.String()
+	if got[name] != 1 || got["edge_errors_total kind=uri_miss"] != 0 {
+		t.Errorf("%s is %v, by the miss's reason %v", name, got[name], got["edge_errors_total kind=uri_miss"])
+	}
+}
+
 func TestMetricsCardinality(t *testing.T) {
 	m := newTestEngine(t).metrics
 	ask := func(i int) {

@@ -24,6 +24,9 @@ func (s *Session) record(r *Record) {
 	}
 	if s.Err != nil {
 		r.Error = s.Err.Error()
+		if s.Status < 400 {
+			r.Fault = classify(s.Err).why
+		}
 	}
 }
 
