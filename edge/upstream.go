@@ -137,11 +137,6 @@ func (e *Engine) introduce(s *Session, h http.Header) {
 // copy is ignored and goes no further.
 var responseOnly = []string{"Surrogate-Control", "Cdn-Cache-Control", "Cache-Tag", "Surrogate-Key"}
 
-// hopByHop are the fields of an answer that concern this connection only
-// (RFC 9110, 7.6.1).
-// X-Request-Id is ours, one an answer.
-var hopByHop = []string{"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "X-Request-Id"}
-
 // clean removes from an origin's answer what must not go on, and gives it a
 // Date if it has none (RFC 9110, 6.6.1).
 func (e *Engine) clean(s *Session, res *http.Response) {
@@ -152,9 +147,12 @@ func (e *Engine) clean(s *Session, res *http.Response) {
 			}
 		}
 	}
-	for _, name := range hopByHop {
-		delete(res.Header, name)
+	for name := range res.Header {
+		if policy.IsHopByHop(name) {
+			delete(res.Header, name)
+		}
 	}
+	delete(res.Header, "X-Request-Id") // ours, one an answer
 	if s.route != nil {
 		for _, name := range s.route.without {
 			res.Header.Del(name)
