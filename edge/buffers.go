@@ -40,6 +40,9 @@ func (s *Session) BufferRequestBody() ([]byte, error) {
 	if s.RequestBody != nil {
 		return s.RequestBody.B, nil
 	}
+	if s.RequestSent {
+		return nil, errors.New("buffer request body: it is on its way to the origin")
+	}
 	b := bytebufferpool.Get()
 	if s.Request.Body != nil {
 		if err := readBounded(b, s.Request.Body, s.engine.limits.BodyBuffer); err != nil {
