@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"edgecache/policy"
 )
 
 // Head is the header section of an answer, built once: one block of HTTP/1.1
@@ -27,13 +29,11 @@ var representation = []string{
 	"Content-Md5", "Content-Range", "Content-Type", "Digest", "Repr-Digest",
 }
 
-// unstored lists the fields that are never kept: those of one connection or one
-// transfer, and those that are formatted for each answer (RFC 9110, 7.6.1;
-// RFC 9111, 3.1 and 5.1).
-var unstored = []string{
-	"Age", "Connection", "Content-Length", "Keep-Alive",
-	"Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization",
-	"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+// unstored says whether a field is never kept: those of one connection, and
+// those that are formatted for each answer (RFC 9110, 7.6.1; RFC 9111, 3.1 and
+// 5.1).
+func unstored(canonical string) bool {
+	return canonical == "Age" || canonical == "Content-Length" || policy.IsHopByHop(canonical)
 }
 
 // span says in which part of the block a field stands.
@@ -53,7 +53,7 @@ const (
 // no token, or whose value has CR, LF or NUL, is dropped and counted.
 func NewHead(status int, h http.Header, hidden []string) *Head {
 	d := &Head{Status: status}
-	s := sorter{hidden: hidden, named: connectionNames(h), etag: len(h["Etag"]) > 0}
+	s := sorter{hidden: hidden, named: policy.ConnectionNames(h), etag: len(h["Etag"]) > 0}
 	names := make([]string, 0, len(h))
 	size := 0
 	for name, values := range h {
@@ -94,13 +94,13 @@ func compareNames(a, b string) int {
 // sorter puts fields into spans.
 type sorter struct {
 	hidden []string
-	named  []string // by Connection
-	etag   bool     // there is one
+	named  map[string]bool // by Connection
+	etag   bool            // there is one
 }
 
 func (s *sorter) span(canonical string) span {
 	switch {
-	case slices.Contains(unstored, canonical), slices.Contains(s.named, canonical):
+	case unstored(canonical), s.named[canonical]:
 		return spanNone
 	case slices.Contains(s.hidden, canonical):
 		return spanHidden
@@ -110,21 +110,6 @@ func (s *sorter) span(canonical string) span {
 		return spanRepresentation
 	}
 	return spanKept
-}
-
-// connectionNames lists the fields that Connection names, but for those that a
-// cache must not lose by it.
-func connectionNames(h http.Header) []string {
-	var named []string
-	for _, line := range h["Connection"] {
-		for name := range strings.SplitSeq(line, ",") {
-			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
-			if name != "Cache-Control" && name != "Host" {
-				named = append(named, name)
-			}
-		}
-	}
-	return named
 }
 
 func (h *Head) add(canonical string, values []string) {

@@ -103,7 +103,6 @@ type scratch struct {
 	looks     int  // lookups after the first
 	forked    any  // the user context of a fetch that this request leads
 	delivered bool // the delivery filters ran
-	body      *requestBody
 	view      View
 	tail      []policy.Field
 	buf       []byte // values of the tail

@@ -140,15 +140,9 @@ var responseOnly = []string{"Surrogate-Control", "Cdn-Cache-Control", "Cache-Tag
 // clean removes from an origin's answer what must not go on, and gives it a
 // Date if it has none (RFC 9110, 6.6.1).
 func (e *Engine) clean(s *Session, res *http.Response) {
-	for _, line := range res.Header["Connection"] {
-		for name := range strings.SplitSeq(line, ",") {
-			if name = strings.TrimSpace(name); name != "" && !keptThough(name) {
-				res.Header.Del(name)
-			}
-		}
-	}
+	listed := policy.ConnectionNames(res.Header)
 	for name := range res.Header {
-		if policy.IsHopByHop(name) {
+		if listed[name] || policy.IsHopByHop(name) {
 			delete(res.Header, name)
 		}
 	}
@@ -161,16 +155,6 @@ func (e *Engine) clean(s *Session, res *http.Response) {
 	if len(res.Header["Date"]) == 0 {
 		res.Header.Set("Date", e.now().UTC().Format(http.TimeFormat))
 	}
-}
-
-// keptThough says whether a field stays though Connection lists it.
-func keptThough(name string) bool {
-	for _, n := range []string{"Cache-Control", "Age", "Content-Length", "Set-Cookie", "Date", "Expires", "Vary"} {
-		if strings.EqualFold(name, n) {
-			return true
-		}
-	}
-	return false
 }
 
 // closeDelimited says whether only the connection's end ends the body.

@@ -18,7 +18,7 @@ func Merge(stored, fresh http.Header, r *Rules) http.Header {
 	}
 	delete(merged, "Age")
 	delete(merged, "Date")
-	hops := connectionNames(fresh)
+	hops := ConnectionNames(fresh)
 	for name, values := range fresh {
 		if !keptByUpdate(name, r) && !hops[name] {
 			merged[name] = values
@@ -64,15 +64,17 @@ func IsHopByHop(name string) bool {
 	return false
 }
 
-// connectionNames are the fields that Connection lists. Those that a cache
-// lives by, or that frame the message, cannot be listed away.
-func connectionNames(h http.Header) map[string]bool {
+// ConnectionNames are the fields of an answer that Connection lists, by their
+// canonical names: they belong to one connection (RFC 9110, 7.6.1). Those that
+// a cache lives by, or that frame the message, cannot be listed away.
+func ConnectionNames(h http.Header) map[string]bool {
 	var names map[string]bool
 	for _, line := range h["Connection"] {
 		for name := range strings.SplitSeq(line, ",") {
 			name = http.CanonicalHeaderKey(strings.Trim(name, " \t"))
 			switch name {
-			case "", "Host", "Content-Length", "Cache-Control", "Age":
+			case "", "Host", "Content-Length", "Cache-Control", "Age",
+				"Set-Cookie", "Date", "Expires", "Vary":
 				continue
 			}
 			if names == nil {
