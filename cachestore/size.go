@@ -43,6 +43,9 @@ var (
 	// An entry and its places in Ristretto's two maps (16 and 56 bytes a slot,
 	// two thirds full).
 	entryBytes = rounded(int64(unsafe.Sizeof(entry{}))) + 112
+
+	indexBytes     = int64(unsafe.Sizeof(index{}))
+	slotBlockBytes = int64(unsafe.Sizeof([slotBlock]slot{}))
 )
 
 const (
