@@ -57,4 +57,5 @@ type Stats struct {
 	Variants  int64
 	Evicted   [Evictions]uint64
 	Dropped   [Drops]uint64
+	Disk      DiskStats
 }

@@ -33,7 +33,7 @@ func (e *Engine) answer(s *Session, status int, h http.Header, body []byte) {
 	if s.ended {
 		return
 	}
-	s.Cache.Age = -1
+	s.Cache.Age, s.Cache.Tier = -1, TierNone
 	e.writeTail(s, v)
 	s.Status = v.Status
 	if err := s.lane.SendHead(head, v); err != nil {

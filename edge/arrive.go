@@ -21,6 +21,7 @@ func (e *Engine) serveFlight(s *Session, fl *flight, r *cachestore.Reader) {
 			e.fails(s, cachestore.ErrChunkGone)
 			return
 		}
+		s.Cache.Tier = TierMemory
 		e.deliver(s)
 		return
 	}

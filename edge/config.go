@@ -88,6 +88,7 @@ type Record struct {
 	Bytes              int64 // sent, head included
 	BodyBytes          int64
 	Cache              CacheStatus
+	Tier               Tier // that gave the answer
 	Reason             policy.Reason
 	Unstored           policy.Reason
 	TTL, Age           int64 // whole seconds; Age -1: none

@@ -173,6 +173,7 @@ func (e *Engine) serveFound(s *Session, use policy.Use) {
 		}
 		s.CacheEnabled = s.Cache.Status == CacheStale
 		e.finder.store.Hit(s.state.found, s.Cache.Variant)
+		s.Cache.Tier = TierMemory
 		e.deliver(s)
 	case s.state.ask.Control.OnlyIfCached:
 		e.fails(s, ErrUnsatisfied)

@@ -74,6 +74,7 @@ type PeerView struct {
 type CacheView struct {
 	Status   string `json:"status"`
 	Reason   string `json:"reason"`
+	Tier     string `json:"tier,omitempty"` // that gave the answer
 	Stored   bool   `json:"stored"`
 	Unstored string `json:"unstored,omitempty"` // why it was not stored
 	TTL      int64  `json:"ttl"`
@@ -109,7 +110,7 @@ func (sl *slot) explanation() Explanation {
 			UpstreamResponse:   sl.response.view(),
 			UpstreamPeer:       v.peer,
 			CacheResult: CacheView{
-				Status: r.Cache.String(), Reason: r.Reason.String(), Stored: v.stored,
+				Status: r.Cache.String(), Reason: r.Reason.String(), Tier: r.Tier.String(), Stored: v.stored,
 				Unstored: r.Unstored.String(), TTL: r.TTL, Age: known(r.Age),
 			},
 			CacheEnabled: v.cacheEnabled, Timing: v.timing.view(),

@@ -70,6 +70,9 @@ func (r *Record) AppendJSON(b []byte) []byte {
 	b = appendNumber(b, "bytes", r.Bytes)
 	b = appendNumber(b, "body_bytes", r.BodyBytes)
 	b = appendWord(b, "cache", r.Cache.String())
+	if r.Tier != TierNone {
+		b = appendWord(b, "tier", r.Tier.String())
+	}
 	b = appendWord(b, "reason", r.Reason.String())
 	if r.Unstored != 0 {
 		b = appendWord(b, "unstored", r.Unstored.String())

@@ -60,6 +60,8 @@ type counts struct {
 	errors    [policy.Reasons]atomic.Uint64
 	durations [cacheStates]histogram
 	refreshes [codeClasses]atomic.Uint64
+	hits      [tiers]atomic.Uint64 // by the tier that gave the answer
+	hitBytes  [tiers]atomic.Int64  // of their bodies
 	sent      atomic.Int64
 	_         [64]byte // keeps neighbours off each other's cache line
 }
@@ -127,6 +129,10 @@ func (m *Metrics) observe(r *Record) {
 	c.requests[r.Cache][class][r.Proto].Add(1)
 	c.reasons[r.Cache][r.Reason].Add(1)
 	c.durations[r.Cache].observe(max(r.Duration, 0))
+	if r.Tier != TierNone {
+		c.hits[r.Tier].Add(1)
+		c.hitBytes[r.Tier].Add(r.BodyBytes)
+	}
 	c.sent.Add(r.Bytes)
 }
 
@@ -164,6 +170,10 @@ func (m *Metrics) sum() *totals {
 		for class := range c.refreshes {
 			t.refreshes[class] += c.refreshes[class].Load()
 		}
+		for tier := range c.hits {
+			t.hits[tier] += c.hits[tier].Load()
+			t.hitBytes[tier] += c.hitBytes[tier].Load()
+		}
 		t.sent += c.sent.Load()
 	}
 	return t
@@ -177,6 +187,8 @@ type totals struct {
 	errors    [policy.Reasons]uint64
 	durations [cacheStates]spread
 	refreshes [codeClasses]uint64
+	hits      [tiers]uint64
+	hitBytes  [tiers]int64
 	sent      int64
 }
 

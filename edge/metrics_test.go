@@ -170,7 +170,7 @@ func TestMetricsLoseNothingUnderLoad(t *testing.T) {
 
 func TestMetricsAllocateNothing(t *testing.T) {
 	m := newTestEngine(t).metrics
-	r := &Record{Cache: CacheHit, Reason: policy.Fresh, Status: 200, Duration: 1e5}
+	r := &Record{Cache: CacheHit, Tier: TierMemory, Reason: policy.Fresh, Status: 200, Duration: 1e5}
 	if n := testing.AllocsPerRun(1000, func() { m.observe(r) }); n >= 1 {
 		t.Errorf("%v allocations a request, want none", n)
 	}

@@ -26,11 +26,13 @@ var (
 	descRefreshes = desc("refreshes_total", "Refreshes in the background by class of status.", "code_class")
 	descBytes     = desc("bytes_total", "Bytes from (in) and to (out) clients.", "direction")
 
-	descCacheBytes   = desc("cache_bytes", "Accounted bytes of a tier.", "tier")
+	descCacheBytes   = desc("cache_bytes", "Bytes of a tier: accounted in memory, live on disk.", "tier")
 	descCacheLimit   = desc("cache_limit_bytes", "Configured bytes of a tier.", "tier")
-	descCacheObjects = desc("cache_objects", "Stored variants of a tier.", "tier")
-	descEvictions    = desc("cache_evictions_total", "Variants that had to go, by reason.", "tier", "reason")
-	descDrops        = desc("store_drops_total", "What was not stored, by reason.", "tier", "reason")
+	descCacheObjects = desc("cache_objects", "Stored objects of a tier.", "tier")
+	descEvictions    = desc("cache_evictions_total", "Objects that had to go, by reason.", "tier", "reason")
+	descDrops        = desc("store_drops_total", "What was not stored, or not read, by reason.", "tier", "reason")
+	descHits         = desc("cache_hits_total", "Answers that a tier gave: fresh, stale, or confirmed by the origin.", "tier")
+	descHitBytes     = desc("cache_hit_bytes_total", "Bytes of bodies that a tier gave to clients.", "tier")
 	descFills        = desc("fills_in_flight", "Fetches that may be stored and run now.")
 	descFillBytes    = desc("fill_bytes", "Bytes that fetches in flight hold.")
 	descFollowers    = desc("followers_total", "Requests that waited for another's fetch.")
@@ -65,7 +67,7 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	s := scrape{ch}
 	t := m.sum()
 	s.requests(t)
-	s.store(m.engine.cfg.Store.Stats())
+	s.store(m.engine.cfg.Store.Stats(), t)
 	s.value(descFills, float64(m.engine.flights.running()))
 	s.count(descFollowers, float64(t.reasons[CacheMiss][policy.Collapsed]))
 	m.upstreams(s)
@@ -149,19 +151,28 @@ func cacheLabel(c CacheStatus) string {
 	return c.String()
 }
 
-const memoryTier = "memory"
-
-func (s scrape) store(st cachestore.Stats) {
-	s.value(descCacheBytes, float64(st.Bytes), memoryTier)
-	s.value(descCacheLimit, float64(st.Limit), memoryTier)
-	s.value(descCacheObjects, float64(st.Variants), memoryTier)
+func (s scrape) store(st cachestore.Stats, t *totals) {
+	memory := TierMemory.String()
+	s.value(descCacheBytes, float64(st.Bytes), memory)
+	s.value(descCacheLimit, float64(st.Limit), memory)
+	s.value(descCacheObjects, float64(st.Variants), memory)
 	s.value(descFillBytes, float64(st.FillBytes))
 	for why, n := range st.Evicted {
-		s.count(descEvictions, float64(n), memoryTier, cachestore.Eviction(why).String())
+		s.count(descEvictions, float64(n), memory, cachestore.Eviction(why).String())
 	}
 	for why, n := range st.Dropped {
-		s.count(descDrops, float64(n), memoryTier, cachestore.Drop(why).String())
+		s.count(descDrops, float64(n), memory, cachestore.Drop(why).String())
 	}
+	s.hits(TierMemory, t)
+	if st.Disk.Limit > 0 {
+		s.disk(&st.Disk)
+		s.hits(TierDisk, t)
+	}
+}
+
+func (s scrape) hits(tier Tier, t *totals) {
+	s.count(descHits, float64(t.hits[tier]), tier.String())
+	s.count(descHitBytes, float64(t.hitBytes[tier]), tier.String())
 }
 
 func (m *Metrics) upstreams(s scrape) {

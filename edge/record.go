@@ -11,7 +11,7 @@ func (s *Session) record(r *Record) {
 		Method: req.Method, Scheme: s.Scheme, Host: req.Host,
 		Path: req.Path, Query: req.Query, HasQuery: req.HasQuery,
 		Status: s.Status, BodyBytes: s.BodyBytes, Bytes: s.HeadBytes + s.BodyBytes,
-		Cache: c.Status, Reason: c.Reason, Unstored: c.Unstored, TTL: c.TTL, Age: c.Age,
+		Cache: c.Status, Tier: c.Tier, Reason: c.Reason, Unstored: c.Unstored, TTL: c.TTL, Age: c.Age,
 		Retries: s.RetryCount, Duration: t.ResponseSent - t.RequestStart, Proto: req.Proto,
 	}
 	r.UserAgent, _ = req.Fields.Get("User-Agent")

@@ -35,6 +35,7 @@ type CacheResult struct {
 	Reason   policy.Reason // why it is that
 	Unstored policy.Reason // why the answer was not stored; None when it was, or was never judged
 	Stored   bool
+	Tier     Tier                // that gave the answer; TierNone when no tier did
 	Age      int64               // of what was served, whole seconds; -1 when nothing stored was served
 	TTL      int64               // what is left of its freshness, whole seconds, may be negative
 	Variant  *cachestore.Variant // what is served, or the base of a validation; read only

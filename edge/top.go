@@ -14,10 +14,12 @@ type Top struct {
 	Now       time.Time         `json:"now"`
 	Requests  map[string]uint64 `json:"requests"` // by cache result
 	Reasons   map[string]uint64 `json:"reasons"`  // by cache result and reason, "miss expired"
+	Hits      map[string]uint64 `json:"hits"`     // by the tier that gave the answer
 	Errors    uint64            `json:"errors"`
 	Sent      int64             `json:"sent_bytes"`
 	Fills     int               `json:"fills_in_flight"`
 	Memory    TopTier           `json:"memory"`
+	Disk      *TopTier          `json:"disk,omitempty"` // nil when there is no disk tier
 	Upstreams []TopPeer         `json:"upstreams"`
 	PurgeSeq  uint64            `json:"purge_seq"`
 	Hottest   []HotURI          `json:"hottest"` // of the last 10 to 20 seconds
@@ -44,10 +46,15 @@ func (e *Engine) Top(uris int) Top {
 	now := e.clock()
 	st := e.cfg.Store.Stats()
 	top := Top{
-		Now: now.UTC(), Requests: map[string]uint64{}, Reasons: map[string]uint64{}, Sent: t.sent,
+		Now: now.UTC(), Requests: map[string]uint64{}, Reasons: map[string]uint64{}, Hits: map[string]uint64{}, Sent: t.sent,
 		Fills: e.flights.running(), PurgeSeq: e.index.Now(),
 		Memory:  TopTier{Bytes: st.Bytes, Limit: st.Limit, Objects: st.Variants},
 		Hottest: e.explain.hot.list(uris, now.UnixNano()),
+	}
+	top.Hits[TierMemory.String()] = t.hits[TierMemory]
+	if d := &st.Disk; d.Limit > 0 {
+		top.Disk = &TopTier{Bytes: d.Live, Limit: d.Limit, Objects: d.Objects}
+		top.Hits[TierDisk.String()] = t.hits[TierDisk]
 	}
 	for c := CacheHit; c <= CacheBypass; c++ {
 		top.Requests[c.String()] = t.byCache(c)
