@@ -15,6 +15,8 @@ func TestTopShowsRates(t *testing.T) {
 		Now: at.Add(2 * time.Second), Requests: map[string]uint64{"hit": 400, "miss": 150}, Sent: 4 << 20, Errors: 6,
 		Reasons:   map[string]uint64{"miss uri_miss": 52, "miss expired": 98, "hit fresh": 0},
 		Memory:    edge.TopTier{Bytes: 1 << 20, Limit: 8 << 20, Objects: 3},
+		Disk:      &edge.TopTier{Bytes: 3 << 20, Limit: 1 << 30, Objects: 9},
+		Hits:      map[string]uint64{"memory": 260, "disk": 40},
 		Upstreams: []edge.TopPeer{{Upstream: "main", Peer: "a:1", InFlight: 2}},
 		Hottest:   []edge.HotURI{{URI: "http://h/\x1b[2Jx", Requests: 5, Rate: 2.5}},
 	}
@@ -22,7 +24,7 @@ func TestTopShowsRates(t *testing.T) {
 	showTop(&b, &before, &now)
 	for _, want := range []string{
 		"requests 200/s", "from cache 75.0%", "hit 150/s  miss 50/s", "errors 3/s", "out 2MiB/s",
-		"memory 1MiB of 8MiB", "objects 3", "main  a:1  UNHEALTHY  2 in flight", "2.5/s  http://h/?[2Jx",
+		"memory 1MiB of 8MiB   objects 3   hits 130/s", "disk   3MiB of 1GiB   objects 9   hits 20/s", "main  a:1  UNHEALTHY  2 in flight", "2.5/s  http://h/?[2Jx",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, b.String())
@@ -34,9 +36,10 @@ func TestTopShowsRates(t *testing.T) {
 	if strings.Contains(b.String(), "hit fresh") {
 		t.Errorf("a reason that did not grow is shown:\n%s", b.String())
 	}
+	now.Disk = nil
 	var idle strings.Builder
 	showTop(&idle, &now, &now) // no time, no requests: no division by zero
-	if !strings.Contains(idle.String(), "from cache -") {
+	if !strings.Contains(idle.String(), "from cache -") || strings.Contains(idle.String(), "disk") {
 		t.Errorf("an idle edge shows\n%s", idle.String())
 	}
 }

@@ -94,8 +94,14 @@ func showTop(w io.Writer, before, now *edge.Top) {
 	fmt.Fprintf(w, "requests %.0f/s   from cache %s   errors %.0f/s   out %s/s\n%s\n",
 		all, ratio, rate(before.Errors, now.Errors),
 		formatSize(int64(float64(max(now.Sent-before.Sent, 0))/seconds)), strings.Join(parts, "  "))
-	fmt.Fprintf(w, "memory %s of %s   objects %d   fetches %d   purge number %d\n\n",
-		formatSize(now.Memory.Bytes), formatSize(now.Memory.Limit), now.Memory.Objects, now.Fills, now.PurgeSeq)
+	hits := func(tier string) float64 { return rate(before.Hits[tier], now.Hits[tier]) }
+	fmt.Fprintf(w, "memory %s of %s   objects %d   hits %.0f/s   fetches %d   purge number %d\n",
+		formatSize(now.Memory.Bytes), formatSize(now.Memory.Limit), now.Memory.Objects, hits("memory"), now.Fills, now.PurgeSeq)
+	if d := now.Disk; d != nil {
+		fmt.Fprintf(w, "disk   %s of %s   objects %d   hits %.0f/s\n",
+			formatSize(d.Bytes), formatSize(d.Limit), d.Objects, hits("disk"))
+	}
+	fmt.Fprintln(w)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, p := range now.Upstreams {
 		state := "healthy"
