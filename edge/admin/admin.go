@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"edgecache/edge"
@@ -25,7 +26,11 @@ type Config struct {
 	Listen string       // the address the port listens on
 	Hosts  []string     // names by which the port may be asked for, beside loopback's and Listen's
 	// Ready says why the edge is not ready, nil when it is.
-	Ready   func() error
+	Ready func() error
+	// Detail gives the lines that follow "ready": what a person should know
+	// although the edge serves. nil: none.
+	Detail  func() []string
+	Disk    Disk   // nil: there is no disk tier
 	Version string // of build_info
 }
 
@@ -55,13 +60,21 @@ func New(c Config) (*Handler, error) {
 	h.mux.HandleFunc("GET /v1/explain/{id}", v.explain)
 	h.mux.HandleFunc("GET /v1/top", v.top)
 	h.mux.HandleFunc("GET /v1/log", v.log)
+	d := &diskPort{disk: c.Disk}
+	h.mux.HandleFunc("GET /v1/disk", d.stats)
+	h.mux.HandleFunc("POST /v1/disk/check", d.check)
+	h.mux.HandleFunc("POST /v1/disk/compact", d.compact)
 	h.mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") })
 	h.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := c.Ready(); err != nil {
 			say(w, http.StatusServiceUnavailable, "not ready: "+err.Error())
 			return
 		}
-		say(w, http.StatusOK, "ready")
+		lines := []string{"ready"}
+		if c.Detail != nil {
+			lines = append(lines, c.Detail()...)
+		}
+		say(w, http.StatusOK, strings.Join(lines, "\n"))
 	})
 	h.mux.Handle("GET /metrics", metrics)
 	return h, nil
@@ -98,8 +111,8 @@ const (
 	maxHeadBytes   = 16 << 10
 )
 
-// NewServer makes the server that the handler runs in. A request that streams
-// (GET /v1/log) lifts the write timeout for itself.
+// NewServer makes the server that the handler runs in. A request that takes
+// longer (GET /v1/log, runs of the disk tier) lifts the timeouts for itself.
 func NewServer(h *Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,

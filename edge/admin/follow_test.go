@@ -39,7 +39,7 @@ func (p pipes) dial(context.Context, string, string) (net.Conn, error) {
 }
 
 // inMemory serves an admin port on pipes, so that time can be the bubble's.
-func inMemory(t *testing.T) (*edge.Engine, *http.Transport) {
+func inMemory(t *testing.T, disk admin.Disk) (*edge.Engine, *http.Transport) {
 	t.Helper()
 	store, err := cachestore.NewMemory(cachestore.MemoryConfig{Size: 8 << 20})
 	if err != nil {
@@ -57,7 +57,7 @@ func inMemory(t *testing.T) (*edge.Engine, *http.Transport) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := admin.New(admin.Config{Engine: e, Purges: purge.NewAPI(purges, nil), Token: token, Listen: "127.0.0.1:1", Ready: func() error { return nil }})
+	h, err := admin.New(admin.Config{Engine: e, Purges: purge.NewAPI(purges, nil), Token: token, Listen: "127.0.0.1:1", Disk: disk, Ready: func() error { return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func follow(t *testing.T, client *http.Transport) *http.Response {
 // TestLogOutlivesTheTimeouts: a quiet hour does not end a follower.
 func TestLogOutlivesTheTimeouts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		engine, client := inMemory(t)
+		engine, client := inMemory(t, nil)
 		res := follow(t, client)
 		defer res.Body.Close()
 		lines := bufio.NewScanner(res.Body)
@@ -117,7 +117,7 @@ func TestLogOutlivesTheTimeouts(t *testing.T) {
 // TestLogLetsGoOfTheStuck: a follower that takes nothing is given up.
 func TestLogLetsGoOfTheStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		engine, client := inMemory(t)
+		engine, client := inMemory(t, nil)
 		res := follow(t, client)
 		defer res.Body.Close()
 		for range 10_000 { // more than pipe, buffers and channel hold
