@@ -6,6 +6,7 @@ type commandLine struct {
 	Serve   serveVerb   `cmd:"" default:"withargs" help:"Serve origins (the default)."`
 	Check   checkVerb   `cmd:"" help:"Prove a configuration file and say everything that is wrong in it."`
 	Purge   purgeVerb   `cmd:"" help:"Take urls, tags, prefixes, hosts or all out of the cache of a running edge."`
+	Disk    diskVerb    `cmd:"" help:"Show, check or compact the disk tier of a running edge."`
 	Top     topVerb     `cmd:"" help:"Show what a running edge does now."`
 	Log     logVerb     `cmd:"" help:"Follow the requests of a running edge."`
 	Bench   benchVerb   `cmd:"" help:"Make workloads and replay them."`

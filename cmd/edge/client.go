@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -55,6 +56,15 @@ func (f *adminFlags) anonymous() (c *adminClient, setting string, err error) {
 		Transport:     direct,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, s.admin.tokenFile, nil
+}
+
+// explain adds what to do to an answer that says little.
+func (f *adminFlags) explain(err error) error {
+	var answered *adminError
+	if errors.As(err, &answered) && answered.status == http.StatusUnauthorized {
+		return fmt.Errorf("%w (is it the token of that edge? --token-file, %s)", err, tokenVariable)
+	}
+	return err
 }
 
 // adminURL takes --admin, a URL or HOST:PORT, or else the address that the
@@ -145,20 +155,28 @@ func problem(r io.Reader) string {
 func (c *adminClient) ask(ctx context.Context, method, path string, body, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
+	_, err := c.await(ctx, method, path, body, into)
+	return err
+}
+
+// await is ask without a limit of time. It gives the answer's text, too.
+func (c *adminClient) await(ctx context.Context, method, path string, body, into any) (text []byte, err error) {
 	var raw []byte
 	if body != nil {
-		var err error
 		if raw, err = json.Marshal(body); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	res, err := c.do(ctx, method, path, raw)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer res.Body.Close()
-	if err := json.NewDecoder(io.LimitReader(res.Body, maxAnswerBytes)).Decode(into); err != nil {
-		return fmt.Errorf("what answers at %s is not the admin API of an edge; look at --admin: %w", c.base, err)
+	if text, err = io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes)); err != nil {
+		return nil, fmt.Errorf("read the answer of edge at %s: %w", c.base, err)
 	}
-	return nil
+	if err := json.Unmarshal(text, into); err != nil {
+		return nil, fmt.Errorf("what answers at %s is not the admin API of an edge; look at --admin: %w", c.base, err)
+	}
+	return text, nil
 }

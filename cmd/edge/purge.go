@@ -82,12 +82,3 @@ func (v *purgeVerb) check() error {
 	}
 	return nil
 }
-
-// explain adds what to do to an answer that says little.
-func (v *purgeVerb) explain(err error) error {
-	var answered *adminError
-	if errors.As(err, &answered) && answered.status == http.StatusUnauthorized {
-		return fmt.Errorf("%w (is it the token of that edge? --token-file, %s)", err, tokenVariable)
-	}
-	return err
-}
