@@ -13,6 +13,7 @@ import (
 
 	"edgecache/cachestore"
 	"edgecache/edge"
+	"edgecache/edge/admin"
 	"edgecache/edge/h1"
 	"edgecache/edge/origin"
 	"edgecache/policy"
@@ -23,8 +24,10 @@ import (
 // down.
 type installation struct {
 	place     place
+	seed      policy.Seed
 	purges    *purge.Log
 	store     *cachestore.Memory
+	disk      admin.Disk // nil: there is no disk tier
 	sweeper   *purge.Sweeper
 	pools     map[string]*origin.Pool
 	accessLog *edge.FileLog // nil when it is off
@@ -56,17 +59,14 @@ func build(s *settings, port, token string, t terminal, log *slog.Logger) (in *i
 	if in.accessLog, err = openLog(s.log, t, log); err != nil {
 		return in, err
 	}
-	seed, err := in.place.seed()
-	if err != nil {
-		return in, err
-	}
-	in.engine, err = edge.New(in.engineConfig(s, seed, token, log))
+	in.engine, err = edge.New(in.engineConfig(s, token, log))
 	return in, err
 }
 
-// openPlace finds the directory and opens the purge log in it.
-func (in *installation) openPlace(s *settings, port string, log *slog.Logger) (err error) {
-	if in.place, err = findPlace(s.disk, port); err != nil {
+// openPlace finds the directory, opens the purge log in it, and says what a
+// person should know of both.
+func (in *installation) openPlace(s *settings, port string, log *slog.Logger) error {
+	if err := in.settle(s.disk, port, log); err != nil {
 		return err
 	}
 	switch {
@@ -74,10 +74,6 @@ func (in *installation) openPlace(s *settings, port string, log *slog.Logger) (e
 		log.Warn("no disk: serving from memory alone", "why", in.place.why, "purge_log", in.place.purgeLog())
 	case in.place.disk:
 		log.Info("there is no disk tier yet: the disk directory holds the purge log alone", "dir", in.place.dir)
-	}
-	in.purges, err = purge.Open(purge.Config{Path: in.place.purgeLog()})
-	if err != nil {
-		return fmt.Errorf("open purge log %s: %w", in.place.purgeLog(), err)
 	}
 	if in.purges.Lost() {
 		log.Error("the purge log was lost: everything stored before is revalidated", "err", in.purges.Trouble())
@@ -115,9 +111,9 @@ func openLog(l logSettings, t terminal, log *slog.Logger) (*edge.FileLog, error)
 	return edge.OpenAccessLog(l.access, c)
 }
 
-func (in *installation) engineConfig(s *settings, seed policy.Seed, token string, log *slog.Logger) edge.Config {
+func (in *installation) engineConfig(s *settings, token string, log *slog.Logger) edge.Config {
 	c := edge.Config{
-		Seed: seed, Store: in.store, Purges: in.purges, Upstreams: in.pools, Routes: s.compiled(),
+		Seed: in.seed, Store: in.store, Purges: in.purges, Upstreams: in.pools, Routes: s.compiled(),
 		Hosts: s.hosts, Trusted: s.trusted,
 		PurgeAllow: s.purge.allow, PurgeSoftWindow: negative(s.purge.softWindow), Token: token,
 		HitForMiss: negative(s.hitForMiss), CacheStatusID: s.cacheID, CacheStatusDetail: s.cacheMore,

@@ -50,40 +50,44 @@ type place struct {
 
 var errHeld = errors.New("another edge holds it")
 
-// findPlace opens the disk directory. If there is none, or another edge holds
-// it, the place is STATE/PORT and the reason is told.
+// findPlace opens the disk directory. If there is none, or it cannot be used,
+// the place is STATE/PORT and the reason is told.
 func findPlace(d diskSettings, port string) (place, error) {
-	own := place{dir: filepath.Join(stateDir(), port)}
-	dir, chosen := d.dir, d.dir != ""
+	dir := d.dir
 	if dir == "off" {
-		return own.made()
+		return ownPlace(port, "")
 	}
-	if !chosen {
+	if dir == "" {
 		var ok bool
 		if dir, ok = defaultDisk(port); !ok {
-			own.why = "there is no home directory and no --disk"
-			return own.made()
+			return ownPlace(port, "there is no home directory and no --disk")
 		}
 	}
 	p, err := lockDisk(dir)
-	switch {
-	case err == nil:
-		return p, nil
-	case errors.Is(err, errHeld) || !chosen:
-		own.why = err.Error()
-		return own.made()
-	}
-	return place{}, err
-}
-
-func (p place) made() (place, error) {
-	if err := os.MkdirAll(p.dir, 0o700); err != nil {
-		return place{}, fmt.Errorf("make a place for the purge log: %w", err)
+	if err != nil {
+		return ownPlace(port, err.Error())
 	}
 	return p, nil
 }
 
+// ownDir is STATE/PORT.
+func ownDir(port string) string { return filepath.Join(stateDir(), port) }
+
+// ownPlace makes the place without a disk; why says why there is none.
+func ownPlace(port, why string) (place, error) {
+	p := place{dir: ownDir(port), why: why}
+	err := os.MkdirAll(p.dir, 0o700)
+	switch {
+	case err == nil:
+		return p, nil
+	case why != "":
+		return place{}, fmt.Errorf("make a place for the purge log: %w; and there is no disk: %s", err, why)
+	}
+	return place{}, fmt.Errorf("make a place for the purge log: %w", err)
+}
+
 // lockDisk makes the directory and takes its lock, which ends with the process.
+// A directory in which no file can be made is of no use.
 func lockDisk(dir string) (place, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return place{}, fmt.Errorf("make disk directory: %w", err)
@@ -99,6 +103,14 @@ func lockDisk(dir string) (place, error) {
 			err = errHeld
 		}
 		return place{}, fmt.Errorf("disk directory %s: %w", dir, err)
+	}
+	probe, err := os.CreateTemp(dir, "probe.*")
+	if err == nil {
+		err = errors.Join(probe.Close(), os.Remove(probe.Name()))
+	}
+	if err != nil {
+		f.Close()
+		return place{}, fmt.Errorf("write to disk directory: %w", err)
 	}
 	return place{dir: dir, disk: true, lock: f}, nil
 }

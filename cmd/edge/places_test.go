@@ -59,8 +59,8 @@ func TestFindPlace(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := findPlace(diskSettings{dir: filepath.Join(file, "disk")}, "80"); err == nil {
-		t.Error("a chosen directory that cannot be made is no error")
+	if p := open(filepath.Join(file, "disk")); p.dir != state || p.disk || !strings.Contains(p.why, "not a directory") {
+		t.Errorf("a chosen directory that cannot be made: %+v, want %s with a warning", p, state)
 	}
 	t.Setenv("XDG_CACHE_HOME", file)
 	if p := open(""); p.dir != state || p.why == "" {

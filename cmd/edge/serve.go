@@ -160,7 +160,7 @@ func (r *running) start(token string) error {
 	handler, err := admin.New(admin.Config{
 		Engine: r.in.engine, Purges: purge.NewAPI(r.in.purges, r.in.engine.Keyed), Token: token,
 		Listen: r.settings.admin.listen, Hosts: r.settings.admin.hosts,
-		Ready: r.ready, Version: version(),
+		Ready: r.ready, Detail: r.in.troubles, Disk: r.in.disk, Version: version(),
 	})
 	if err != nil {
 		return errors.Join(err, r.in.close(context.Background()))
