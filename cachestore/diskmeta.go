@@ -118,8 +118,8 @@ func (m *metaRecord) check() error {
 	return nil
 }
 
-// appendMeta appends the record of object id. It answers errRecord, and dst as
-// it was, for what is over the limits.
+// appendMeta appends the record of object id, whose variant has a head. It
+// answers errRecord, and dst as it was, for what is over the limits.
 func appendMeta(dst []byte, s *seal, id uint64, m *metaRecord) ([]byte, error) {
 	if err := m.check(); err != nil {
 		return dst, err

@@ -26,13 +26,13 @@ type pages struct {
 // ready; one goroutine uses it at a time.
 type pageScratch struct {
 	// entry is where find puts key and value, one behind the other; it is made
-	// anew when it has too little room. Who wants to keep a value takes entry
-	// away: the scratch forgets nothing but this.
+	// anew, just large enough, when it has too little room. Who wants to keep a
+	// value sets entry to nil, or to another buffer, before the next find.
 	entry []byte
 
 	path  []node // from the root to a leaf
 	key   []byte // that was read by itself
-	last  []byte // key of the last leaf that was walked
+	last  []byte // key that was walked: the next must come after it
 	spare node   // beside the path
 	waste []byte // what is read for the page cache alone
 }
@@ -65,8 +65,8 @@ func (p pages) find(root uint64, prefix []byte, s *pageScratch) (key, value []by
 			return begins(key, value, prefix)
 		}
 	}
-	// All keys of this leaf are before prefix, so it is the first of the next
-	// one, which has no keys that belong into this.
+	// All keys of this leaf are before prefix: one that begins with it can only
+	// be the first of the next leaf.
 	more, err := p.next(s)
 	if err != nil {
 		return nil, nil, err
