@@ -59,7 +59,6 @@ type Fill struct {
 	err     error     // why it was aborted
 	writer  Writer    // nil when not kept
 	busy    bool      // the writer's goroutine is inside it
-	handed  int       // segments that it has
 	why     error     // why the fill is not kept
 	tight   bool      // the account had no room for a window's last segment
 	readers []*Reader
@@ -108,7 +107,7 @@ func (f *Fill) Keep(w Writer) {
 	f.mu.Lock()
 	f.writer, f.why = w, nil
 	f.mu.Unlock()
-	f.ask(w.Chunk, nil)
+	f.ask(func(w Writer) error { return w.Chunk(nil) }, func() {})
 }
 
 // Kept says whether the fill can still be committed, and if not, why.

@@ -5,26 +5,29 @@ import "net/http"
 // This file is the other half of Fill: how its chunks get to a Writer, and how
 // it ends.
 
-// ask runs a call of the fill's Writer without the lock. When the writer
-// refuses, the fill is a window from then on; when the fill was aborted
-// meanwhile, the writer is, too.
-func (f *Fill) ask(call func([]byte) error, p []byte) (ok bool) {
+// ask runs a call of the fill's Writer without the lock, and then, when the
+// writer agreed, thenLocked. When it refuses, the fill is a window from then on;
+// when the fill was aborted meanwhile, the writer is, too.
+func (f *Fill) ask(call func(Writer) error, thenLocked func()) (ok bool) {
 	f.mu.Lock()
-	if f.writer == nil {
+	w := f.writer
+	if w == nil {
 		f.mu.Unlock()
 		return false
 	}
 	f.busy = true
 	f.mu.Unlock()
-	err := call(p)
+	err := call(w)
 	f.mu.Lock()
 	f.busy = false
-	w := f.writer
 	if f.state == aborted {
 		f.writer = nil
 		f.mu.Unlock()
 		w.Abort()
 		return false
+	}
+	if err == nil {
+		thenLocked()
 	}
 	f.mu.Unlock()
 	if err != nil {
@@ -36,21 +39,17 @@ func (f *Fill) ask(call func([]byte) error, p []byte) (ok bool) {
 // handFull hands the chunk that got full to the Writer.
 func (f *Fill) handFull() {
 	f.mu.Lock()
-	w, l := f.writer, f.held.last()
-	full := w != nil && l != nil && !l.handed && len(l.buf) == ChunkSize && f.written == l.end()
+	l := f.held.last()
+	full := f.writer != nil && l != nil && !l.handed && len(l.buf) == ChunkSize && f.written == l.end()
 	f.mu.Unlock()
-	if full && f.ask(w.Chunk, l.buf) {
-		f.given(l)
+	if full {
+		f.hand(l)
 	}
 }
 
-// given says that the writer counts a segment now.
-func (f *Fill) given(s *segment) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.state != aborted && f.writer != nil {
-		f.held.hand(s)
-	}
+// hand hands a chunk to the Writer, who counts it from then on.
+func (f *Fill) hand(l *segment) (ok bool) {
+	return f.ask(func(w Writer) error { return w.Chunk(l.buf) }, func() { f.held.hand(l) })
 }
 
 // stopKeeping makes the fill a window. The bytes that it holds become its own
@@ -139,32 +138,29 @@ func (f *Fill) fitLocked() {
 // visible in the store. Whatever comes of it, the readers see the end.
 func (f *Fill) Commit(v *Variant) error {
 	f.mu.Lock()
-	w, l, state, body := f.writer, f.held.last(), f.state, f.body
+	l, state, body, kept := f.held.last(), f.state, f.body, f.writer != nil
 	f.mu.Unlock()
 	switch {
-	case state == aborted:
-		return f.reason()
 	case state == filling:
 		return ErrUnfinished
-	case w == nil:
+	case state == aborted || !kept:
 		return f.reason()
 	}
 	defer f.Discard()
-	if l != nil && !l.handed {
-		if !f.ask(w.Chunk, l.buf) {
-			return f.reason()
-		}
-		f.given(l)
-	}
-	v.Body = body
-	if !f.ask(func([]byte) error { return w.Commit(v) }, nil) {
+	if l != nil && !l.handed && !f.hand(l) {
 		return f.reason()
 	}
-	f.mu.Lock()
+	v.Body = body
+	if !f.ask(func(w Writer) error { return w.Commit(v) }, f.storedLocked) {
+		return f.reason()
+	}
+	return nil
+}
+
+// storedLocked says that the Writer has committed.
+func (f *Fill) storedLocked() {
 	f.writer = nil
 	f.endLocked()
-	f.mu.Unlock()
-	return nil
 }
 
 // reason is why the fill is aborted or not kept.
