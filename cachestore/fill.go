@@ -42,7 +42,8 @@ const (
 
 // Fill is a body while it arrives: one writer, any number of readers, each
 // woken at once. A kept fill hands its chunks to a store's Writer and holds all
-// of them; any other is a window that its fastest reader draws along.
+// of them but those that a Spiller gives back; any other is a window that its
+// fastest reader draws along.
 //
 // The writer's methods (Keep, Space, Advance, Write, Finish, Commit, Discard)
 // are called from one goroutine, all others from any.
@@ -59,6 +60,7 @@ type Fill struct {
 	err     error     // why it was aborted
 	writer  Writer    // nil when not kept
 	busy    bool      // the writer's goroutine is inside it
+	spill   spill     // how the writer gives back what is not held
 	why     error     // why the fill is not kept
 	tight   bool      // the account had no room for a window's last segment
 	readers []*Reader
@@ -106,6 +108,7 @@ func (f *Fill) Expect(length int64) {
 func (f *Fill) Keep(w Writer) {
 	f.mu.Lock()
 	f.writer, f.why = w, nil
+	f.spill.from, _ = w.(Spiller)
 	f.mu.Unlock()
 	f.ask(func(w Writer) error { return w.Chunk(nil) }, func() {})
 }
@@ -204,16 +207,21 @@ func (f *Fill) pullLocked() (ahead int64) {
 		off = max(off, slowest) // nobody can join any more who would need it
 	}
 	f.held.drop(off)
+	f.dropSlowLocked()
+	return ahead - (f.written - fastest)
+}
+
+// dropSlowLocked gives up the readers whose next byte is gone.
+func (f *Fill) dropSlowLocked() {
 	first := f.held.first(f.written)
 	for i := len(f.readers) - 1; i >= 0; i-- {
-		if r := f.readers[i]; r.pos < first {
+		if r := f.readers[i]; r.pos+r.out < first {
 			f.config.Account.Dropped(DropSlowReader)
 			r.err = ErrSlow
 			f.leaveLocked(r)
 			r.wakeLocked()
 		}
 	}
-	return ahead - (f.written - fastest)
 }
 
 // nextLocked is how large the next segment is: it ends on the grid, or at the

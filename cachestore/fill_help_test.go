@@ -76,6 +76,17 @@ func join(t *testing.T, f *cachestore.Fill) *cachestore.Reader {
 	return r
 }
 
+// at joins at an offset.
+func at(t *testing.T, f *cachestore.Fill, off int64) *cachestore.Reader {
+	t.Helper()
+	r, err := f.JoinAt(off)
+	if err != nil {
+		t.Fatalf("join at %d: %v", off, err)
+	}
+	t.Cleanup(r.Close)
+	return r
+}
+
 func write(t *testing.T, f *cachestore.Fill, p []byte) {
 	t.Helper()
 	if err := f.Write(ctx, p); err != nil {

@@ -24,6 +24,7 @@ func (f *Fill) ask(call func(Writer) error, thenLocked func()) (ok bool) {
 		f.writer = nil
 		f.mu.Unlock()
 		w.Abort()
+		f.writerDone()
 		return false
 	}
 	if err == nil {
@@ -47,13 +48,26 @@ func (f *Fill) handFull() {
 	}
 }
 
-// hand hands a chunk to the Writer, who counts it from then on.
+// hand hands a chunk to the Writer, who counts it from then on, and forgets what
+// the Writer gives back.
 func (f *Fill) hand(l *segment) (ok bool) {
-	return f.ask(func(w Writer) error { return w.Chunk(l.buf) }, func() { f.held.hand(l) })
+	var spilled int64
+	return f.ask(func(w Writer) error {
+		err := w.Chunk(l.buf)
+		if err == nil {
+			spilled = spilledBy(w)
+		}
+		return err
+	}, func() {
+		f.held.hand(l)
+		f.held.drop(min(spilled, l.end()))
+	})
 }
 
 // stopKeeping makes the fill a window. The bytes that it holds become its own
-// account's, in full: none that its fastest reader needs is dropped.
+// account's, in full: none that its fastest reader needs is dropped. Those who
+// are behind what is held are, unless the whole has come: then the Writer gives
+// it back until they have left.
 func (f *Fill) stopKeeping(why error) {
 	f.mu.Lock()
 	w := f.writer
@@ -62,10 +76,23 @@ func (f *Fill) stopKeeping(why error) {
 		return
 	}
 	f.writer, f.why = nil, why
+	if f.state == finished && f.spill.covers() && f.spilledLocked() {
+		f.spill.owed = true
+		f.mu.Unlock()
+		return
+	}
+	f.spill.shut = true
+	f.dropSlowLocked()
 	mine := f.held.uncounted()
 	f.mu.Unlock()
 	w.Abort()
 	f.config.Account.Force(mine)
+	f.takeBack(mine)
+	f.writerDone()
+}
+
+// takeBack says that the fill's account counts all that is held: mine bytes more.
+func (f *Fill) takeBack(mine int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.state == aborted { // and has forgotten them
@@ -79,7 +106,8 @@ func (f *Fill) stopKeeping(why error) {
 // Finish says that the origin ended the body, with trailer. A body that
 // disagrees with its announced length is aborted with ErrLength. The readers of
 // a body that is not kept see the end now, those of a kept one after Commit or
-// Discard, one of which must follow. The Body is nil when it is not kept.
+// Discard, one of which must follow. The Body is nil when it is not kept, and
+// has no chunks in memory when the Writer has spilled some.
 func (f *Fill) Finish(trailer http.Header) (*Body, error) {
 	f.mu.Lock()
 	if f.state != filling {
@@ -102,12 +130,22 @@ func (f *Fill) Finish(trailer http.Header) (*Body, error) {
 	}
 	f.state = finished
 	f.fitLocked()
+	f.body = f.bodyLocked()
+	return f.body, nil
+}
+
+// bodyLocked is the whole body, of what is held if that is all of it.
+func (f *Fill) bodyLocked() *Body {
+	if f.spilledLocked() {
+		b := bodyOf(nil, f.trailer)
+		b.Size = f.written
+		return b
+	}
 	chunks := make([][]byte, 0, len(f.held.segs))
 	for _, s := range f.held.segs {
 		chunks = append(chunks, s.buf)
 	}
-	f.body = bodyOf(chunks, trailer)
-	return f.body, nil
+	return bodyOf(chunks, f.trailer)
 }
 
 // fitLocked cuts the last chunk to what came; it is copied when more than an
@@ -138,7 +176,7 @@ func (f *Fill) fitLocked() {
 // visible in the store. Whatever comes of it, the readers see the end.
 func (f *Fill) Commit(v *Variant) error {
 	f.mu.Lock()
-	l, state, body, kept := f.held.last(), f.state, f.body, f.writer != nil
+	l, state, kept := f.held.last(), f.state, f.writer != nil
 	f.mu.Unlock()
 	switch {
 	case state == filling:
@@ -150,17 +188,38 @@ func (f *Fill) Commit(v *Variant) error {
 	if l != nil && !l.handed && !f.hand(l) {
 		return f.reason()
 	}
-	v.Body = body
-	if !f.ask(func(w Writer) error { return w.Commit(v) }, f.storedLocked) {
+	v.Body = f.whole()
+	if !f.commit(v) {
 		return f.reason()
 	}
 	return nil
 }
 
-// storedLocked says that the Writer has committed.
-func (f *Fill) storedLocked() {
-	f.writer = nil
-	f.endLocked()
+// whole is the body to store: without chunks if its last one made the Writer
+// spill the others.
+func (f *Fill) whole() *Body {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.body.chunks != nil && f.spilledLocked() {
+		f.body = f.bodyLocked()
+	}
+	return f.body
+}
+
+// commit has the Writer store v, and ends the fill when it has.
+func (f *Fill) commit(v *Variant) (ok bool) {
+	var spilled int64
+	return f.ask(func(w Writer) error {
+		err := w.Commit(v)
+		if err == nil {
+			spilled = spilledBy(w)
+		}
+		return err
+	}, func() {
+		f.writer, f.spill.done = nil, true
+		f.held.drop(min(spilled, f.written))
+		f.endLocked()
+	})
 }
 
 // reason is why the fill is aborted or not kept.
@@ -173,14 +232,16 @@ func (f *Fill) reason() error {
 	return f.why
 }
 
-// Discard ends a finished fill without storing it. The readers see a clean end.
+// Discard ends a finished fill without storing it. The readers see a clean end;
+// the Writer of one that has spilled is aborted when they have left.
 func (f *Fill) Discard() {
 	f.stopKeeping(ErrNotKept)
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	if f.state == finished {
 		f.endLocked()
 	}
+	f.mu.Unlock()
+	f.letGo()
 }
 
 // endLocked lets the readers see the end.
@@ -190,8 +251,9 @@ func (f *Fill) endLocked() {
 	f.movedLocked()
 }
 
-// Abort breaks the fill: its readers get err at once, and nothing is stored. It
-// does nothing when the readers have seen the end.
+// Abort breaks the fill: its readers get err at once, those who wait for a
+// Spiller when it answers, and nothing is stored. It does nothing when the
+// readers have seen the end.
 func (f *Fill) Abort(err error) {
 	f.mu.Lock()
 	w := f.writer
@@ -202,7 +264,10 @@ func (f *Fill) Abort(err error) {
 	f.mu.Unlock()
 	if w != nil {
 		w.Abort()
+		f.writerDone()
+		return
 	}
+	f.letGo()
 }
 
 func (f *Fill) abortLocked(err error) {
@@ -225,7 +290,7 @@ func (f *Fill) abortLocked(err error) {
 
 // movedLocked looks after the fill when a reader has moved or left.
 func (f *Fill) movedLocked() {
-	if f.state == ended && f.why != nil {
+	if f.state == ended && f.why != nil && !f.spill.covers() {
 		f.drainLocked()
 	}
 	f.pokeLocked()

@@ -2,8 +2,11 @@ package cachestore
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+
+	"github.com/valyala/bytebufferpool"
 )
 
 // Reader follows a fill. It belongs to one goroutine.
@@ -14,15 +17,17 @@ type Reader struct {
 	// Guarded by the fill's mutex.
 	pos     int64    // bytes before it were consumed
 	out     int64    // bytes of the view that Next returned last
-	lent    *segment // that view's segment
+	lent    *segment // that view's segment; nil when the bytes are the reader's
 	err     error    // why it was dropped
 	waiting bool
 	index   int // its place in the fill's list
 	closed  bool
+
+	buffer *bytebufferpool.ByteBuffer // for chunks that are read back; only while it is behind
 }
 
 // Join follows the fill from its first byte. It gives ErrGone once that byte is
-// gone or the fill was aborted.
+// gone, or the fill was aborted.
 func (f *Fill) Join() (*Reader, error) { return f.JoinAt(0) }
 
 // JoinAt follows the fill from offset off, which may be still to come. It gives
@@ -30,7 +35,7 @@ func (f *Fill) Join() (*Reader, error) { return f.JoinAt(0) }
 func (f *Fill) JoinAt(off int64) (*Reader, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.state == aborted || off < f.held.first(f.written) {
+	if f.state == aborted || off < f.held.first(f.written) && !f.spill.covers() {
 		return nil, ErrGone
 	}
 	r := &Reader{f: f, pos: off, wake: make(chan struct{}, 1), index: len(f.readers)}
@@ -41,12 +46,19 @@ func (f *Fill) JoinAt(off int64) (*Reader, error) {
 // Next returns the next bytes as soon as there are any: a view that is valid
 // until the next call of Next or Close. It ends with io.EOF at the clean end,
 // ErrSlow when the reader fell too far behind, the fill's error when that was
-// aborted, or the context's.
+// aborted, the error of a Spiller that cannot give the bytes back, or the
+// context's.
 func (r *Reader) Next(ctx context.Context) ([]byte, error) {
 	f := r.f
 	f.mu.Lock()
 	r.consumeLocked()
 	for {
+		if i, n := r.behindLocked(); n > 0 {
+			f.spill.reading++
+			from := f.spill.from
+			f.mu.Unlock()
+			return r.fetch(ctx, from, i, n)
+		}
 		p, err := r.lookLocked()
 		if p != nil || err != nil {
 			f.mu.Unlock()
@@ -63,6 +75,46 @@ func (r *Reader) Next(ctx context.Context) ([]byte, error) {
 	}
 }
 
+// behindLocked says which chunk must be read back for the next byte, and how many
+// bytes that chunk has; none when the byte is held, or not to be had.
+func (r *Reader) behindLocked() (i int, n int64) {
+	f := r.f
+	next, first := r.pos+r.out, f.held.first(f.written)
+	if r.closed || r.err != nil || f.state == aborted || next >= min(first, f.visible) || !f.spill.covers() {
+		return 0, 0
+	}
+	at := next - next%ChunkSize
+	return int(at / ChunkSize), min(ChunkSize, first-at)
+}
+
+// fetch reads chunk i of n bytes back and returns what may be seen of it.
+func (r *Reader) fetch(ctx context.Context, from Spiller, i int, n int64) ([]byte, error) {
+	if r.buffer == nil {
+		r.buffer = takeChunkBuffer()
+	}
+	p, err := from.Read(ctx, i, r.buffer.B)
+	if err == nil && int64(len(p)) != n {
+		err = fmt.Errorf("%w: %d bytes of %d were read back", ErrChunkGone, len(p), n)
+	}
+	f := r.f
+	defer f.letGo()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.spill.reading--
+	switch {
+	case f.state == aborted:
+		return nil, f.err
+	case r.err != nil:
+		return nil, r.err
+	case err != nil:
+		return nil, err
+	}
+	at := int64(i) * ChunkSize
+	p = p[r.pos-at : min(n, f.visible-at)]
+	r.out = int64(len(p))
+	return p[:len(p):len(p)], nil
+}
+
 // lookLocked returns what is there now, or nothing.
 func (r *Reader) lookLocked() ([]byte, error) {
 	f := r.f
@@ -74,6 +126,7 @@ func (r *Reader) lookLocked() ([]byte, error) {
 	case r.err != nil:
 		return nil, r.err
 	case r.pos < f.visible:
+		r.returnBuffer()
 		s := f.held.find(r.pos)
 		p := s.buf[r.pos-s.at : min(int64(len(s.buf)), f.visible-s.at)]
 		r.out, r.lent = int64(len(p)), s
@@ -87,20 +140,34 @@ func (r *Reader) lookLocked() ([]byte, error) {
 
 // consumeLocked gives the last view back.
 func (r *Reader) consumeLocked() {
-	if r.lent == nil {
+	if r.out == 0 {
 		return
 	}
-	r.lent.lent--
-	r.lent = nil
+	if r.lent != nil {
+		r.lent.lent--
+		r.lent = nil
+	}
 	r.pos += r.out
 	r.out = 0
 	r.f.movedLocked()
 }
 
-// Ready says whether Next would answer at once.
+// returnBuffer gives the buffer back once no view of it is out.
+func (r *Reader) returnBuffer() {
+	if r.buffer != nil {
+		chunkBuffers.Put(r.buffer)
+		r.buffer = nil
+	}
+}
+
+// Ready says whether Next would answer at once. What must be read back may have
+// to wait for the disk.
 func (r *Reader) Ready() bool {
 	r.f.mu.Lock()
 	defer r.f.mu.Unlock()
+	if _, n := r.behindLocked(); n > 0 {
+		return false
+	}
 	return r.pos+r.out < r.f.visible || r.f.state >= ended || r.err != nil || r.closed
 }
 
@@ -123,14 +190,17 @@ func (r *Reader) Trailer() http.Header {
 func (r *Reader) Close() {
 	f := r.f
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	if r.closed {
+		f.mu.Unlock()
 		return
 	}
 	r.consumeLocked()
 	r.closed = true
+	r.returnBuffer()
 	f.leaveLocked(r)
 	f.movedLocked()
+	f.mu.Unlock()
+	f.letGo()
 }
 
 // wakeLocked tells a waiting reader to look again.

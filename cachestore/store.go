@@ -73,6 +73,27 @@ type Writer interface {
 	Abort()
 }
 
+// Spiller is a Writer whose chunks may leave memory before the commit: it can
+// give back what it was handed. The fill that keeps it calls all of this; who
+// aborts it before a fill has it need not release it.
+type Spiller interface {
+	Writer
+	// Spilled is how many bytes from the body's start need not be held by
+	// anybody else any more: Read gives them back. 0 while all must stay in
+	// memory. It only grows, in whole chunks; it is asked by the writer's
+	// goroutine, after each Chunk and after Commit.
+	Spilled() int64
+	// Read returns chunk i, which lies below Spilled, into dst if that is large
+	// enough. It may wait for the disk. It is called from any goroutine, beside
+	// Chunk, Commit and Abort, too, and after Commit. It fails with ErrChunkGone
+	// when the chunk cannot be had any more: after Abort, or a fault of the disk.
+	Read(ctx context.Context, i int, dst []byte) ([]byte, error)
+	// Release says that nobody will call Read again. It is called exactly once,
+	// by any goroutine, after Commit or Abort. A body that came whole and is not
+	// stored after all is aborted right before it, once its last reader has left.
+	Release()
+}
+
 // Account counts bytes that are held on behalf of clients but are not stored.
 type Account interface {
 	// Reserve counts n bytes, if there is room for them.

@@ -1,0 +1,67 @@
+package cachestore
+
+import "github.com/valyala/bytebufferpool"
+
+// spill is what a fill knows of a Writer that gives back what it was handed: the
+// bytes before the first that the fill holds. It is guarded by the fill's mutex.
+type spill struct {
+	from    Spiller // nil when the Writer is none, and once it was released
+	shut    bool    // the Writer refused: nothing is read back any more
+	reading int     // readers that are inside Read
+	done    bool    // Commit or Abort has returned
+	owed    bool    // Abort is still to be called, before Release
+}
+
+// covers says whether what the fill does not hold can be read back.
+func (s *spill) covers() bool { return s.from != nil && !s.shut }
+
+// spilledBy is how many bytes of a body a Writer gives back.
+func spilledBy(w Writer) int64 {
+	if s, ok := w.(Spiller); ok {
+		return s.Spilled()
+	}
+	return 0
+}
+
+// spilledLocked says whether some of the body is not held any more.
+func (f *Fill) spilledLocked() bool { return f.held.first(f.written) > 0 }
+
+// writerDone says that the Writer's Abort has returned.
+func (f *Fill) writerDone() {
+	f.mu.Lock()
+	f.spill.done = true
+	f.mu.Unlock()
+	f.letGo()
+}
+
+// letGo releases the Writer once nobody will read from it any more: the fill was
+// aborted or the Writer refused, or the fill has ended and its last reader left.
+func (f *Fill) letGo() {
+	f.mu.Lock()
+	s := &f.spill
+	over := s.shut || f.state == aborted || f.state == ended && len(f.readers) == 0
+	if s.from == nil || !over || s.reading > 0 || !s.done && !s.owed {
+		f.mu.Unlock()
+		return
+	}
+	from, owed := s.from, s.owed
+	s.from = nil
+	f.movedLocked()
+	f.mu.Unlock()
+	if owed {
+		from.Abort()
+	}
+	from.Release()
+}
+
+// chunkBuffers are for chunks that are read back.
+var chunkBuffers bytebufferpool.Pool
+
+func takeChunkBuffer() *bytebufferpool.ByteBuffer {
+	b := chunkBuffers.Get()
+	if cap(b.B) < ChunkSize {
+		b.B = make([]byte, ChunkSize)
+	}
+	b.B = b.B[:ChunkSize]
+	return b
+}
