@@ -172,11 +172,16 @@ func (m *spillModel) follow() {
 	}
 	m.readers.Go(func() {
 		time.Sleep(after)
-		r, err := m.JoinAt(int64(off))
+		first := off
+		if leave%2 == 0 {
+			first = off / 2
+		}
+		r, err := m.JoinAt(int64(first))
 		if err != nil {
 			return
 		}
 		defer r.Close()
+		r.Skip(int64(off))
 		m.read(r, off, leave, pause)
 	})
 }

@@ -225,6 +225,31 @@ func TestSpillReadEndsWithTheContext(t *testing.T) {
 	}
 }
 
+// Nobody waits for the disk on behalf of bytes that are not wanted.
+func TestReaderSkipsWhatItDoesNotWant(t *testing.T) {
+	reads := 0
+	d := &disk{onRead: func(int) error { reads++; return nil }}
+	s := spillTo(d, 5*chunk+9, false)
+	r, soon := join(t, s.Fill), join(t, s.Fill)
+	s.come(t, 3*chunk)
+	next(t, r, string(s.content[:chunk]))
+	r.Skip(2*chunk + 5)
+	r.Skip(chunk) // there is no way back
+	next(t, r, string(s.content[2*chunk+5:3*chunk]))
+	if reads != 2 {
+		t.Errorf("%d chunks were read back, want 2", reads)
+	}
+	soon.Skip(5*chunk + 1)
+	if soon.Ready() {
+		t.Error("ready for what is to come")
+	}
+	s.come(t, len(s.content))
+	s.end(t)
+	if got, err := readAll(soon); err != nil || string(got) != string(s.content[5*chunk+1:]) {
+		t.Errorf("read %q, %v", got, err)
+	}
+}
+
 func TestReaderIsNotReadyForWhatIsOnDisk(t *testing.T) {
 	d := &disk{}
 	s := spillTo(d, 3*chunk, false)

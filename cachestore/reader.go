@@ -44,7 +44,7 @@ func (f *Fill) JoinAt(off int64) (*Reader, error) {
 }
 
 // Next returns the next bytes as soon as there are any: a view that is valid
-// until the next call of Next or Close. It ends with io.EOF at the clean end,
+// until the next call of Next, Skip or Close. It ends with io.EOF at the clean end,
 // ErrSlow when the reader fell too far behind, the fill's error when that was
 // aborted, the error of a Spiller that cannot give the bytes back, or the
 // context's.
@@ -136,6 +136,18 @@ func (r *Reader) lookLocked() ([]byte, error) {
 		return nil, io.EOF
 	}
 	return nil, nil
+}
+
+// Skip goes on at offset off, which may be still to come. It gives the last view
+// back, and nobody reads what lies between. There is no way back.
+func (r *Reader) Skip(off int64) {
+	r.f.mu.Lock()
+	defer r.f.mu.Unlock()
+	r.consumeLocked()
+	if off > r.pos {
+		r.pos = off
+		r.f.movedLocked()
+	}
 }
 
 // consumeLocked gives the last view back.

@@ -74,7 +74,8 @@ func (e *Engine) stream(s *Session, v *cachestore.Variant, length int64, r *cach
 
 // pump copies the wanted bytes of the fill to the client.
 func (e *Engine) pump(s *Session, r *cachestore.Reader, view *View) {
-	skip, left := view.From, view.To-view.From
+	r.Skip(view.From)
+	left := view.To - view.From
 	if view.Length < 0 {
 		left = -1
 	}
@@ -94,15 +95,8 @@ func (e *Engine) pump(s *Session, r *cachestore.Reader, view *View) {
 			s.fail(err)
 			return
 		}
-		if skip > 0 {
-			n := min(skip, int64(len(p)))
-			skip, p = skip-n, p[n:]
-		}
 		if left >= 0 && int64(len(p)) > left {
 			p = p[:left]
-		}
-		if len(p) == 0 {
-			continue
 		}
 		if err := s.send(p); err != nil {
 			s.fail(clientGone(err))
