@@ -115,7 +115,7 @@ func (e *Engine) pump(s *Session, r *cachestore.Reader, view *View) {
 
 // lost notes that the fetch broke off, unless it was this reader that did.
 func (s *Session) lost(err error) {
-	if errors.Is(err, cachestore.ErrSlow) {
+	if errors.Is(err, cachestore.ErrSlow) || errors.Is(err, cachestore.ErrChunkGone) {
 		return
 	}
 	s.Cache.Stored = false
