@@ -87,6 +87,10 @@ func (l Life) Soften(at int64, window time.Duration) Life {
 	return l
 }
 
+// Distrusted is a life that is never served unvalidated: what a purge with the
+// strength to demand it leaves, or the loss of purges.
+func (l Life) Distrusted() Life { return Life{Born: l.Born, NoCache: true, MustRevalidate: true} }
+
 // Use says what a stored answer may be used for.
 type Use uint8
 
