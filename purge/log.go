@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -69,6 +70,8 @@ type Log struct {
 	// halfFull asks for a sweep: half of what may be kept is there.
 	halfFull chan struct{}
 	stopped  chan struct{} // the writer has ended
+
+	last atomic.Uint64 // the number of the last purge that a later start will know
 
 	mu       sync.Mutex
 	calls    []*call
@@ -139,6 +142,7 @@ func (l *Log) openAfresh() error {
 	}
 	l.index = Index{}
 	l.history = history{}
+	l.last.Store(0)
 	l.kept, l.keptLate = 0, 0
 	return l.open()
 }
@@ -170,7 +174,13 @@ func (l *Log) replay() error {
 		}
 		l.index.restore(&s.Entry)
 		l.count(s.volatile, 1)
-	}, func(r Record) { l.history.add(r) })
+		if !s.volatile {
+			l.last.Store(max(l.last.Load(), s.Seq))
+		}
+	}, func(r Record) {
+		l.history.add(r)
+		l.last.Store(max(l.last.Load(), r.Seq))
+	})
 	if err != nil {
 		return err
 	}
@@ -222,6 +232,11 @@ func (l *Log) Index() *Index { return &l.index }
 // Epoch names this life of the log: what is stored under another one must be
 // revalidated.
 func (l *Log) Epoch() Epoch { return l.history.epoch }
+
+// LastPurge is the number of the last purge that this log knows, and will know
+// after a crash. A store that has seen a later one belongs to a log that has lost
+// purges since. Invalidations do not count: a crash may lose the last ones.
+func (l *Log) LastPurge() uint64 { return l.last.Load() }
 
 // Lost reports whether a log was there and could not be read.
 func (l *Log) Lost() bool { return l.lost != nil }

@@ -230,6 +230,7 @@ func (w *writer) answer(k *work) {
 		r := k.page.records[i]
 		r.Seq = c.entries[len(c.entries)-1].Seq
 		l.history.add(r)
+		l.last.Store(r.Seq)
 		c.result = Result{ID: l.history.name(r.id), Seq: r.Seq, Applied: true}
 		close(c.done)
 	}
