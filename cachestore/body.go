@@ -1,6 +1,9 @@
 package cachestore
 
-import "net/http"
+import (
+	"net/http"
+	"sync/atomic"
+)
 
 // ChunkSize is the payload of one chunk in bytes: the grid on which every body
 // is cut, in memory and on disk. 64 bytes less than 64 KiB, so that a chunk and
@@ -18,6 +21,9 @@ type Body struct {
 	Trailer http.Header // fields that followed the content; nil when none did
 	chunks  [][]byte    // nil entries are not in memory
 	held    int64       // bytes that the chunks take, rounded as the allocator does
+
+	used  *atomic.Uint32 // the disk tier's mark of use; nil when it does not hold the body
+	spilt *spilling      // how its chunks came to disk before its commit; nil when they did not
 }
 
 // NewBody makes a body of content. It keeps views of p, which nobody may
@@ -39,14 +45,32 @@ func bodyOf(chunks [][]byte, trailer http.Header) *Body {
 	b := &Body{Trailer: trailer, chunks: chunks}
 	for _, c := range chunks {
 		b.Size += int64(len(c))
-		b.held += rounded(int64(cap(c)))
 	}
-	b.held += rounded(int64(cap(chunks))*sliceBytes) + rounded(bodyBytes)
-	for name, values := range trailer {
-		b.held += stringsBytes(values) + rounded(int64(len(name))) + mapEntryBytes
-	}
+	b.count()
 	return b
 }
+
+// hollowBody is a body of which nothing is in memory.
+func hollowBody(id BodyID, size int64, trailer http.Header) *Body {
+	b := &Body{ID: id, Size: size, Trailer: trailer}
+	b.count()
+	return b
+}
+
+// count sets held.
+func (b *Body) count() {
+	b.held = rounded(int64(cap(b.chunks))*sliceBytes) + rounded(bodyBytes)
+	for _, c := range b.chunks {
+		b.held += rounded(int64(cap(c)))
+	}
+	for name, values := range b.Trailer {
+		b.held += stringsBytes(values) + rounded(int64(len(name))) + mapEntryBytes
+	}
+}
+
+// Same says whether two bodies are the same stored one, one of them perhaps
+// without what the other has in memory.
+func (b *Body) Same(o *Body) bool { return b == o || b != nil && o != nil && b.ID != 0 && b.ID == o.ID }
 
 // Chunks is how many chunks the body has.
 func (b *Body) Chunks() int { return int((b.Size + ChunkSize - 1) / ChunkSize) }

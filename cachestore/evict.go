@@ -1,6 +1,10 @@
 package cachestore
 
-import "edgecache/policy"
+import (
+	"slices"
+
+	"edgecache/policy"
+)
 
 // work carries out Ristretto's verdicts, and makes room when bytes are well over
 // the configured size. It is the tier's only goroutine.
@@ -111,22 +115,50 @@ func (m *Memory) handOverLocked(r *Resource, spareNobody bool) (evicted bool) {
 	return false
 }
 
-// evict takes the variant of an entry out of the table. It finds it by pointer:
-// a successor under the same key stays.
+// evict takes the variant of an entry out of memory. It finds it by pointer: a
+// successor under the same key stays. What the tier below holds is still stored
+// after that; anything else is gone.
 func (m *Memory) evict(e *entry) (evicted bool) {
 	for {
 		r := m.table.get(e.key)
 		if r == nil {
 			return false
 		}
-		rest := r.filter(func(v *Variant) bool { return v.place.Load() != e })
-		if len(rest.Variants) == len(r.Variants) {
+		i := slices.IndexFunc(r.Variants, func(v *Variant) bool { return v.place.Load() == e })
+		if i < 0 {
 			return false
 		}
-		if m.swap(e.key, r, rest, 0) {
+		rest, how := r.Without(r.Variants[i]), swapping{}
+		if m.below != nil && m.below.holds(r.Variants[i].Body) {
+			if rest = m.lowered(r, i); rest == r {
+				return false
+			}
+			how.quiet = true
+		}
+		if m.swap(e.key, r, rest, how) {
 			return true
 		}
 	}
+}
+
+// lowered is r once variant i is only below: with a hollow one in its place as
+// long as another one's body is here, so that whoever finds r here finds all of
+// it. It is r itself when nothing can be let go.
+func (m *Memory) lowered(r *Resource, i int) *Resource {
+	solid := func(v *Variant) bool { return v.Body.InMemory() && v.Body.Size > 0 }
+	others := false
+	for j, v := range r.Variants {
+		others = others || j != i && (solid(v) || !m.below.holds(v.Body))
+	}
+	switch {
+	case !others:
+		return &Resource{Key: r.Key}
+	case !solid(r.Variants[i]):
+		return r
+	}
+	n := &Resource{Key: r.Key, Variants: slices.Clone(r.Variants)}
+	n.Variants[i] = r.Variants[i].hollow()
+	return n
 }
 
 // drop ends an entry whose variant has left the table.
@@ -142,8 +174,8 @@ func (m *Memory) drop(e *entry) {
 // Delete removes what is stored under k.
 func (m *Memory) Delete(k policy.Key) {
 	for {
-		r := m.table.get(k)
-		if r == nil || m.swap(k, r, nil, 0) {
+		r := m.current(k)
+		if r == nil || m.swap(k, r, nil, swapping{}) {
 			return
 		}
 	}
@@ -151,21 +183,46 @@ func (m *Memory) Delete(k policy.Key) {
 
 // Replace puts new in the place of old, if old is what is stored.
 func (m *Memory) Replace(k policy.Key, old, new *Resource) bool {
-	return m.swap(k, old, new, 0)
+	return m.swap(k, old, new, swapping{})
 }
 
-// swap is Replace when credit bytes of new are accounted already.
-func (m *Memory) swap(k policy.Key, old, new *Resource, credit int64) bool {
+// current is what is stored under k, in memory or below.
+func (m *Memory) current(k policy.Key) *Resource {
+	if r := m.table.get(k); r != nil || m.below == nil {
+		return r
+	}
+	return m.below.raise(k)
+}
+
+// swapping says how a swap differs from Replace. The zero value does not.
+type swapping struct {
+	credit int64       // bytes of new that are accounted already
+	quiet  bool        // what is stored does not change, only what of it is in memory
+	still  func() bool // asked under the table's lock: false gives up; nil is true
+}
+
+// swap is Replace, as how says.
+func (m *Memory) swap(k policy.Key, old, new *Resource, how swapping) bool {
 	if new != nil && len(new.Variants) == 0 {
 		new = nil
 	}
 	new = m.cut(new)
-	grown := new.Size() - old.Size() - credit
+	grown := new.Size() - old.Size() - how.credit
 	if grown > 0 {
 		m.force(grown)
 	}
 	var fresh []*entry
-	displaced, swapped := m.table.swap(k, old, new, func() { fresh = adopt(old, new) })
+	displaced, swapped := m.table.swap(k, old, new, func() bool {
+		if how.still != nil && !how.still() {
+			return false
+		}
+		fresh = adopt(old, new)
+		if m.below != nil && !how.quiet {
+			m.below.follow(k, old, new)
+		}
+		m.name(new)
+		return true
+	})
 	if !swapped {
 		if grown > 0 {
 			m.bytes.used.Add(-grown)
@@ -185,6 +242,18 @@ func (m *Memory) swap(k policy.Key, old, new *Resource, credit int64) bool {
 	return true
 }
 
+// name gives an ID to each body that the tier below has not named.
+func (m *Memory) name(r *Resource) {
+	if r == nil {
+		return
+	}
+	for _, v := range r.Variants {
+		if v.Body != nil && v.Body.ID == 0 {
+			v.Body.ID = BodyID(m.ids.Add(1))
+		}
+	}
+}
+
 // cut drops the oldest variants over the limit.
 func (m *Memory) cut(r *Resource) *Resource {
 	if r == nil || len(r.Variants) <= m.config.MaxVariants {
@@ -197,6 +266,9 @@ func (m *Memory) cut(r *Resource) *Resource {
 // adopt gives an entry to each variant of new that does not continue one of
 // old's, and returns these entries. Each is new to the tier.
 func adopt(old, new *Resource) (fresh []*entry) {
+	if new == nil {
+		return nil
+	}
 	for _, v := range new.Variants {
 		e := v.place.Load()
 		if e == nil || !old.has(e) {

@@ -10,13 +10,20 @@ type ledger struct {
 	most  int64 // used is never more: the configured size and 5 % of it
 	share int64 // fills is never more, unless forced
 
-	used  atomic.Int64
-	fills atomic.Int64
+	others atomic.Int64 // of used: what the tier below has in memory
+	used   atomic.Int64
+	fills  atomic.Int64
 }
 
 func (l *ledger) init(size, fixed int64) {
 	l.fixed, l.ease, l.most, l.share = fixed, size+size/40, size+size/20, size/fillShare
 	l.used.Store(fixed)
+}
+
+// burden counts n bytes, or takes them back, that the tier needs for others.
+func (l *ledger) burden(n int64) {
+	l.others.Add(n)
+	l.used.Add(n)
 }
 
 // take counts n bytes if used stays within most.

@@ -38,6 +38,7 @@ type MemoryConfig struct {
 // depends on Ristretto's timing; our own count of bytes has the last word.
 type Memory struct {
 	config MemoryConfig
+	below  lower // the tier under this one; nil when there is none
 	table  table
 	window window
 	main   class
@@ -59,6 +60,19 @@ type Memory struct {
 }
 
 var _ Store = (*Memory)(nil)
+
+// lower is a tier under memory, which has what memory lets go. Its methods may
+// be called from any goroutine.
+type lower interface {
+	// follow hears that new is stored under k in the place of old. It is called
+	// under the lock of the table, in the order of the swaps, and never blocks.
+	follow(k policy.Key, old, new *Resource)
+	// holds says whether a body can be had from it.
+	holds(b *Body) bool
+	// raise brings what it has under k into memory, with hollow bodies, and
+	// returns what is stored now. It may wait for the disk.
+	raise(k policy.Key) *Resource
+}
 
 const (
 	leavingQueue = 4096 // verdicts; when more wait, a sweep of the table finds them
@@ -132,6 +146,9 @@ func (m *Memory) Hit(_ *Resource, v *Variant) {
 		return
 	}
 	e.hits.Add(1)
+	if u := v.Body.used; u != nil && u.Load() == 0 {
+		u.Store(1) // for the disk: an object that memory serves is not one that nobody wants
+	}
 	if e.at() != placeMain {
 		return
 	}
@@ -149,7 +166,7 @@ func (m *Memory) Each(f func(*Resource) bool) { m.table.each(f) }
 // Stats is a snapshot.
 func (m *Memory) Stats() Stats {
 	s := Stats{
-		Limit: m.config.Size, Bytes: m.bytes.used.Load(), Fixed: m.bytes.fixed,
+		Limit: m.config.Size, Bytes: m.bytes.used.Load(), Fixed: m.bytes.fixed + m.bytes.others.Load(),
 		FillBytes: m.bytes.fills.Load(), Window: m.window.size(),
 		Resources: m.resources.Load(), Variants: m.variants.Load(),
 	}

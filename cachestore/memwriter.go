@@ -73,25 +73,27 @@ func (w *memoryWriter) Commit(v *Variant) error {
 	if !v.Body.consistsOf(w.chunks) {
 		return ErrConflict
 	}
-	v.Body.ID = BodyID(w.m.ids.Add(1))
 	w.done = true
 	// From here on the bytes are the object's, not the fill's.
 	w.m.bytes.fills.Add(-w.held)
-	for {
-		old := w.m.table.get(w.key)
-		if w.m.swap(w.key, old, w.next(old, v), w.held) {
-			w.chunks = nil
-			return nil
-		}
-	}
+	w.m.put(w.key, v, w.held)
+	w.chunks = nil
+	return nil
 }
 
-// next is the resource after the commit of v.
-func (w *memoryWriter) next(old *Resource, v *Variant) *Resource {
-	if old == nil {
-		return &Resource{Key: w.key, Variants: []*Variant{v}}
+// put makes v the newest variant under k, which must be owned. credit bytes of
+// it are accounted already.
+func (m *Memory) put(k policy.Key, v *Variant, credit int64) {
+	for {
+		old := m.current(k)
+		next := &Resource{Key: k, Variants: []*Variant{v}}
+		if old != nil {
+			next = old.With(v)
+		}
+		if m.swap(k, old, next, swapping{credit: credit}) {
+			return
+		}
 	}
-	return old.With(v)
 }
 
 func (w *memoryWriter) Abort() {

@@ -60,6 +60,16 @@ func (r *Resource) Without(v *Variant) *Resource {
 	return r.filter(func(o *Variant) bool { return o != v })
 }
 
+// IndexOf is where the variant with this body is, -1 when there is none.
+func (r *Resource) IndexOf(b *Body) int {
+	for i, v := range r.Variants {
+		if v.Body.Same(b) {
+			return i
+		}
+	}
+	return -1
+}
+
 func (r *Resource) filter(keep func(*Variant) bool) *Resource {
 	n := &Resource{Key: r.Key}
 	for _, v := range r.Variants {
@@ -124,6 +134,23 @@ func (v *Variant) With(n Renewal) *Variant {
 		Body: v.Body, Vary: v.Vary, Selector: v.Selector,
 	}
 	c.place.Store(v.place.Load())
+	return c
+}
+
+// hollow is v without its body's chunks. It has no place in the memory tier.
+func (v *Variant) hollow() *Variant {
+	b := hollowBody(v.Body.ID, v.Body.Size, v.Body.Trailer)
+	b.used = v.Body.used
+	return v.over(b)
+}
+
+// over is v with another form of its body.
+func (v *Variant) over(b *Body) *Variant {
+	c := &Variant{
+		Head: v.Head, Life: v.Life, Tags: v.Tags, PurgeSeq: v.PurgeSeq, SharedAuth: v.SharedAuth,
+		Validators: v.Validators, StoredAt: v.StoredAt, Body: b, Vary: v.Vary, Selector: v.Selector,
+	}
+	c.SetChecked(v.Checked())
 	return c
 }
 

@@ -20,7 +20,7 @@ const (
 // Whoever got a Resource may read it for as long as it likes and must not
 // change it; eviction does not touch what is in use.
 type Store interface {
-	// Peek says what is there and hands out what is in memory. It never blocks
+	// Peek says what is there, as far as the key's hash tells, and hands out what is in memory. It never blocks
 	// on disk or network, takes no exclusive lock, and counts nothing.
 	Peek(k policy.Key) (*Resource, Presence)
 	// Load is Peek that may wait for the disk. It answers ErrAbsent when
@@ -28,6 +28,9 @@ type Store interface {
 	Load(ctx context.Context, k policy.Key) (*Resource, error)
 	// Chunk returns chunk i of a body: an immutable view.
 	Chunk(ctx context.Context, b *Body, i int) ([]byte, error)
+	// Open begins to read the body of v, found in r, wherever it is. The loan
+	// must be closed.
+	Open(r *Resource, v *Variant) *Loan
 	// Hit marks v, found in r, as used. It allocates nothing.
 	Hit(r *Resource, v *Variant)
 	// Begin starts to take a body for k; k is copied.

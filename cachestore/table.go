@@ -38,9 +38,9 @@ func (t *table) get(k policy.Key) *Resource {
 }
 
 // swap puts new in the place of old, nil for nothing, if old is what is there.
-// publish runs under the shard's lock just before. A resource of another key
-// with the same hash makes way; it is returned.
-func (t *table) swap(k policy.Key, old, new *Resource, publish func()) (displaced *Resource, swapped bool) {
+// publish runs under the shard's lock just before, and may still refuse. A
+// resource of another key with the same hash makes way; it is returned.
+func (t *table) swap(k policy.Key, old, new *Resource, publish func() bool) (displaced *Resource, swapped bool) {
 	s := t.shard(k.Hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,13 +51,16 @@ func (t *table) swap(k policy.Key, old, new *Resource, publish func()) (displace
 	if cur != old {
 		return nil, false
 	}
+	if new == nil && displaced != nil {
+		return nil, true // there was nothing, and nothing of another key goes
+	}
+	if !publish() {
+		return nil, false
+	}
 	if new == nil {
-		if displaced == nil {
-			delete(s.byHash, k.Hash)
-		}
+		delete(s.byHash, k.Hash)
 		return nil, true
 	}
-	publish()
 	if s.byHash == nil {
 		s.byHash = make(map[policy.Hash]*Resource)
 	}

@@ -82,6 +82,9 @@ func fields(x string) policy.Fields {
 // Put stores content under k and returns the error of the step that refused.
 func Put(s cachestore.Store, k policy.Key, v *cachestore.Variant, content []byte) error {
 	w := s.Begin(k, cachestore.Meta{Length: int64(len(content))})
+	if sp, ok := w.(cachestore.Spiller); ok {
+		defer sp.Release()
+	}
 	defer w.Abort()
 	for len(content) > 0 {
 		n := min(len(content), cachestore.ChunkSize)
@@ -136,6 +139,17 @@ func absent(t *testing.T, s cachestore.Store, k policy.Key) {
 	t.Helper()
 	if r, p := s.Peek(k); r != nil || p != cachestore.Absent {
 		t.Errorf("peek: %v, presence %d, want nothing", r, p)
+	}
+	if r, err := s.Load(ctx, k); r != nil || !errors.Is(err, cachestore.ErrAbsent) {
+		t.Errorf("load: %v, error %v, want ErrAbsent", r, err)
+	}
+}
+
+// unloadable is absent where the store may know no more than the hash.
+func unloadable(t *testing.T, s cachestore.Store, k policy.Key) {
+	t.Helper()
+	if r, p := s.Peek(k); r != nil || p == cachestore.InMemory {
+		t.Errorf("peek: %v, presence %d, want nothing in memory", r, p)
 	}
 	if r, err := s.Load(ctx, k); r != nil || !errors.Is(err, cachestore.ErrAbsent) {
 		t.Errorf("load: %v, error %v, want ErrAbsent", r, err)

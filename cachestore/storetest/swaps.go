@@ -120,7 +120,7 @@ func collision(t *testing.T, s cachestore.Store) {
 	a, b := Key(1), Key(2)
 	b.Hash = a.Hash
 	put(t, s, a, "", Content(1, 10))
-	absent(t, s, b)
+	unloadable(t, s, b)
 	if s.Replace(b, load(t, s, a), nil) {
 		t.Errorf("a resource was replaced under another key")
 	}
@@ -129,7 +129,7 @@ func collision(t *testing.T, s cachestore.Store) {
 		t.Errorf("a resource was deleted under another key")
 	}
 	v := put(t, s, b, "", Content(2, 10))
-	absent(t, s, a)
+	unloadable(t, s, a)
 	mustRead(t, s, v, Content(2, 10))
 	if st := s.Stats(); st.Resources != 1 || st.Variants != 1 {
 		t.Errorf("stats %+v, want one resource", st)

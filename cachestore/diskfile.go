@@ -1,0 +1,255 @@
+package cachestore
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+var (
+	bucketState   = []byte("state")   // one key, head
+	bucketObjects = []byte("objects") // id → meta record
+	bucketChunks  = []byte("chunks")  // id, number, checksum → payload
+	bucketFills   = []byte("fills")   // id of a body without a record: begun, or not yet all deleted
+)
+
+const (
+	allocStep = 1 << 20         // bytes by which a file grows
+	lockWait  = 2 * time.Second // for another process to let go of a file
+)
+
+// diskFile is one bbolt file. Reads go through system calls (pages), within a
+// transaction that keeps their pages from being used again; only what finds the
+// roots of the trees, and writes, touch the mapping. A file that met a fault is
+// broken for good: it must be abandoned, because bbolt still holds its locks.
+type diskFile struct {
+	path   string
+	db     *bbolt.DB
+	file   *os.File // bbolt's own
+	pages  pages
+	most   int // bytes; bbolt's MaxSize between two deletions
+	broken atomic.Bool
+}
+
+// fileOptions say how a file is opened.
+type fileOptions struct {
+	most   int64 // the file never gets larger, in bytes
+	noSync bool
+	open   func(string, int, os.FileMode) (*os.File, error) // nil is os.OpenFile
+}
+
+// openFile opens or makes a file. errBroken, under whatever it wraps, means that
+// it is there and cannot be trusted.
+func openFile(path string, o fileOptions) (f *diskFile, err error) {
+	if o.open == nil {
+		o.open = os.OpenFile
+	}
+	f = &diskFile{path: path, most: int(o.most)}
+	err = Guard(func() error {
+		f.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
+			Timeout: lockWait, FreelistType: bbolt.FreelistMapType, NoStatistics: true,
+			InitialMmapSize: int(2 * o.most), MaxSize: int(o.most), NoSync: o.noSync,
+			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+				f.file, err = o.open(name, flag, mode)
+				return f.file, err
+			},
+		})
+		if err != nil {
+			return err
+		}
+		f.db.AllocSize = allocStep
+		f.pages = pages{file: f.file, size: f.db.Info().PageSize}
+		return f.whole()
+	})
+	if err == nil {
+		return f, nil
+	}
+	return nil, openError(err)
+}
+
+// openError tells a broken file from one that cannot be had now: what the
+// system refuses says nothing about the bytes.
+func openError(err error) error {
+	var errno syscall.Errno
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return fmt.Errorf("another process holds it: %w", err)
+	case errors.As(err, &errno):
+		return err
+	}
+	return fmt.Errorf("%w: %w", errBroken, err)
+}
+
+// whole says whether the file is as long as its own pages say.
+func (f *diskFile) whole() error {
+	return f.db.View(func(tx *bbolt.Tx) error {
+		info, err := f.file.Stat()
+		if err != nil {
+			return err
+		}
+		if info.Size() < tx.Size() {
+			return fmt.Errorf("%w: %d bytes, its pages need %d", errBroken, info.Size(), tx.Size())
+		}
+		return nil
+	})
+}
+
+// view runs f in a read transaction; it must be short.
+func (f *diskFile) view(read func(*bbolt.Tx) error) error {
+	return f.guard(func() error { return f.db.View(read) })
+}
+
+// update runs f in a write transaction, synced when it returns nil.
+func (f *diskFile) update(write func(*bbolt.Tx) error) error {
+	return f.guard(func() error { return f.db.Update(write) })
+}
+
+// shrink is update for what only deletes. It may use the last pages, which
+// nothing else gets: a deletion needs some itself.
+func (f *diskFile) shrink(write func(*bbolt.Tx) error) error {
+	f.db.MaxSize = f.most + deletionRoom
+	defer func() { f.db.MaxSize = f.most }()
+	return f.update(write)
+}
+
+// deletionRoom is how many bytes over its largest a file may get by deletions.
+const deletionRoom = 2 << 20
+
+func (f *diskFile) guard(do func() error) error {
+	if f.broken.Load() {
+		return errBroken
+	}
+	err := Guard(do)
+	var fault *Fault
+	if errors.As(err, &fault) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w: %w", errBroken, err)
+	}
+	if errors.Is(err, errBroken) {
+		f.broken.Store(true)
+	}
+	return err
+}
+
+// find reads the value whose key begins with prefix, into scratch.
+func (f *diskFile) find(bucket, prefix []byte, scratch *pageScratch) (key, value []byte, err error) {
+	err = f.view(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bucket)
+		if b == nil {
+			return fmt.Errorf("%w: no bucket %s", errBroken, bucket)
+		}
+		if root := uint64(b.Root()); root != 0 {
+			key, value, err = f.pages.find(root, prefix, scratch)
+			return err
+		}
+		k, v := b.Cursor().Seek(prefix) // a bucket so small that it is part of another page
+		if len(k) < len(prefix) || string(k[:len(prefix)]) != string(prefix) {
+			return ErrAbsent
+		}
+		scratch.entry = append(append(scratch.entry[:0], k...), v...)
+		key, value = scratch.entry[:len(k):len(k)], scratch.entry[len(k):]
+		return nil
+	})
+	return key, value, err
+}
+
+// walk hands out keys and values of a bucket from a key on. Both are valid
+// during the call only.
+func (f *diskFile) walk(bucket, from []byte, each func(key, value []byte) (more bool)) error {
+	return f.view(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bucket)
+		if b == nil {
+			return fmt.Errorf("%w: no bucket %s", errBroken, bucket)
+		}
+		if root := uint64(b.Root()); root != 0 {
+			return f.pages.walk(root, from, each)
+		}
+		c := b.Cursor()
+		for k, v := c.Seek(from); k != nil && each(k, v); k, v = c.Next() {
+		}
+		return nil
+	})
+}
+
+// walkKeys is walk with the lengths of the values only.
+func (f *diskFile) walkKeys(bucket, from []byte, each func(key []byte, size int) (more bool)) error {
+	return f.view(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bucket)
+		if b == nil {
+			return fmt.Errorf("%w: no bucket %s", errBroken, bucket)
+		}
+		if root := uint64(b.Root()); root != 0 {
+			return f.pages.walkKeys(root, from, each)
+		}
+		c := b.Cursor()
+		for k, v := c.Seek(from); k != nil && each(k, len(v)); k, v = c.Next() {
+		}
+		return nil
+	})
+}
+
+// warm brings into the page cache what the deletion of the ids [from, to) will
+// touch through the mapping.
+func (f *diskFile) warm(from, to uint64) error {
+	return f.view(func(tx *bbolt.Tx) error {
+		for _, name := range [][]byte{bucketObjects, bucketChunks} {
+			b := tx.Bucket(name)
+			if b == nil || b.Root() == 0 {
+				continue
+			}
+			if err := f.pages.warm(uint64(b.Root()), idKey(nil, from), idKey(nil, to)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// size is the file's length in bytes; 0 when it cannot be told.
+func (f *diskFile) size() int64 {
+	info, err := f.file.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// finish closes a file for a later run. What was written without sync is synced,
+// and the mark that it was not is taken away.
+func (f *diskFile) finish(noSync bool) error {
+	if noSync && !f.broken.Load() {
+		err := f.update(func(tx *bbolt.Tx) error {
+			b := tx.Bucket(bucketState)
+			state, err := readState(b.Get(stateKey))
+			if err != nil {
+				return err
+			}
+			state.Boot = ""
+			if err := f.db.Sync(); err != nil {
+				return err
+			}
+			return b.Put(stateKey, state.append(nil))
+		})
+		if err != nil {
+			return err
+		}
+		if err := f.guard(f.db.Sync); err != nil {
+			return err
+		}
+	}
+	return f.close()
+}
+
+// close ends a file that is well, and waits for its readers.
+func (f *diskFile) close() error {
+	if f.broken.Load() {
+		return nil // abandoned
+	}
+	return f.guard(f.db.Close)
+}

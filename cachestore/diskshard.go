@@ -1,0 +1,297 @@
+package cachestore
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"edgecache/policy"
+)
+
+// diskShard is one file of the disk tier, from its opening to its end, with the
+// index of what is in it and the goroutine that writes it. A shard that met a
+// fault is retired and never used again; another takes its place.
+//
+// The index is the truth: what is in it is stored, if perhaps not on disk yet
+// (pending), and what is not in it is not stored, if perhaps still on disk.
+type diskShard struct {
+	d     *Disk
+	n     int    // its place among the shards
+	life  uint64 // the number in the BodyIDs of what it holds
+	file  *diskFile
+	seal  *seal
+	quota int64
+	most  int64 // the largest body, in bytes
+	queue *queue
+	reads chan struct{} // a token for each read at once
+	gone  chan struct{} // closed when it is retired or closed
+
+	workers sync.WaitGroup
+	loaded  chan struct{} // closed when the index is complete, or as complete as it gets
+
+	mu       sync.RWMutex
+	index    *index
+	state    shardState // as the next commit writes it
+	loading  bool
+	touched  map[policy.Hash]struct{} // keys that changed while it loads; nil afterwards
+	pending  map[ref]*change          // not on disk yet, or on the move: read from memory
+	leases   map[ref]*lease
+	deferred map[ref]deferral
+	held     int64       // bytes of deferred
+	loose    int64       // bytes of chunks without a record: of bodies that are not committed
+	version  [256]uint32 // changes by hash: who read the disk asks whether it still counts
+	trouble  error       // why it does not write
+	rest     resting     // how long it does not
+	refs     []ref       // scratch
+	counted  int64       // bytes of memory that the index was last said to take
+	retired  atomic.Bool // gone was closed
+}
+
+// objectBytes is what an object takes on disk beside body and record, and
+// chunkBytes what each chunk does: keys, elements of pages, and their rounding.
+const (
+	objectBytes = 2 * (8 + 16)
+	chunkBytes  = 16 + 16 + 16
+)
+
+// diskBytes is what an object takes on disk.
+func diskBytes(body int64, meta uint32) int64 {
+	chunks := (body + ChunkSize - 1) / ChunkSize
+	return body + int64(meta) + objectBytes + chunks*chunkBytes
+}
+
+// live is what all that is stored takes on disk.
+func (s *diskShard) liveLocked() int64 {
+	body := s.index.bodyBytes()
+	n := int64(s.index.len())
+	return body + s.index.metaBytes() + n*objectBytes + (body/ChunkSize+n)*chunkBytes
+}
+
+// A BodyID of the disk tier has its highest bit set, then the shard's life, then
+// the ref.
+const (
+	diskBodyBit = 1 << 63
+	lifeShift   = 56
+	refMask     = 1<<lifeShift - 1
+)
+
+func (s *diskShard) bodyID(r ref) BodyID { return BodyID(diskBodyBit | s.life<<lifeShift | uint64(r)) }
+
+// refOf is the ref of a body that this shard has given out the ID of.
+func (s *diskShard) refOf(id BodyID) (r ref, ours bool) {
+	if id&diskBodyBit == 0 || uint64(id)>>lifeShift&0x7f != s.life {
+		return 0, false
+	}
+	return ref(id & refMask), true
+}
+
+// slot is the version counter of a hash.
+func (s *diskShard) slotLocked(h policy.Hash) *uint32 { return &s.version[h.Lo%uint64(len(s.version))] }
+
+// follow takes over that new is stored under k in the place of old.
+func (s *diskShard) follow(k policy.Key, old, new *Resource) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.retired.Load() {
+		return
+	}
+	*s.slotLocked(k.Hash)++
+	s.touchLocked(k.Hash)
+	s.refs = s.index.of(k.Hash, s.refs[:0])
+	for _, r := range s.refs {
+		if !new.hasBody(s.bodyID(r)) {
+			s.dropLocked(r)
+		}
+	}
+	if new == nil {
+		return
+	}
+	for i := len(new.Variants) - 1; i >= 0; i-- { // the newest gets the highest rank
+		v := new.Variants[i]
+		if v.Body == nil {
+			continue
+		}
+		if v.Body.ID == 0 {
+			s.putLocked(new.Key, v)
+			continue
+		}
+		if r, ours := s.refOf(v.Body.ID); ours && !old.hasVariant(v) {
+			s.reviseLocked(r, new.Key, v)
+		}
+	}
+}
+
+// countLocked tells how much memory the index takes, when that has changed.
+func (s *diskShard) countLocked() {
+	account := s.d.account.Load()
+	if account == nil || s.retired.Load() {
+		return
+	}
+	if n := s.index.memory(); n != s.counted {
+		(*account)(n - s.counted)
+		s.counted = n
+	}
+}
+
+// uncount takes back what a shard that is retired had counted.
+func (s *diskShard) uncount() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if account := s.d.account.Load(); account != nil {
+		(*account)(-s.counted)
+		s.counted = 0
+	}
+}
+
+// touchLocked notes that what a start finds on disk under h is out of date.
+func (s *diskShard) touchLocked(h policy.Hash) {
+	if s.touched != nil {
+		s.touched[h] = struct{}{}
+	}
+}
+
+// putLocked queues a variant that is new, unless there is no room. It gives its
+// body the ID.
+func (s *diskShard) putLocked(k policy.Key, v *Variant) {
+	b := v.Body
+	switch {
+	case b.Size > s.most:
+		s.d.drop(DiskDropTooLarge)
+		return
+	case s.restingLocked():
+		s.d.drop(DiskDropResting)
+		return
+	case b.spilt == nil && !b.InMemory():
+		return
+	}
+	c := &change{kind: changePut, spill: b.spilt, v: v, body: b, key: k, order: s.nextOrderLocked()}
+	if b.spilt != nil {
+		c.id = b.spilt.id
+	} else {
+		c.id, c.bytes = s.nextIDLocked(), b.Size+putBytes
+	}
+	c.ref = s.index.add(indexed{Hash: k.Hash, ID: c.id, Body: b.Size, Meta: putBytes, Expires: expiresOf(v)})
+	if c.ref == 0 {
+		s.d.drop(DiskDropQueue)
+		return
+	}
+	s.pending[c.ref] = c
+	s.countLocked()
+	if !s.queue.offer(c) {
+		delete(s.pending, c.ref)
+		s.index.remove(c.ref)
+		s.d.drop(DiskDropQueue)
+		return
+	}
+	b.ID, b.used = s.bodyID(c.ref), s.index.used(c.ref)
+}
+
+// putBytes is what a record is taken to have before it is built.
+const putBytes = 1 << 10
+
+// reviseLocked queues a record anew, of a variant whose body stays.
+func (s *diskShard) reviseLocked(r ref, k policy.Key, v *Variant) {
+	in, ok := s.index.get(r)
+	if !ok {
+		return // the disk has dropped it
+	}
+	if c := s.pending[r]; c != nil && !c.taken {
+		c.v, c.order = v, s.nextOrderLocked()
+		return
+	}
+	c := &change{kind: changeRevise, ref: r, id: in.ID, v: v, key: k, order: s.nextOrderLocked()}
+	if last := s.pending[r]; last != nil {
+		c.body = last.body // not on disk for sure: it goes on being read from memory
+	}
+	s.pending[r] = c
+	s.queue.offer(c)
+}
+
+// dropLocked takes an object out of the index, and its bytes off the disk as
+// soon as nobody reads them.
+func (s *diskShard) dropLocked(r ref) {
+	in, ok := s.index.get(r)
+	if !ok || !s.index.hide(r) {
+		return
+	}
+	*s.slotLocked(in.Hash)++
+	c := s.pending[r]
+	delete(s.pending, r)
+	if c != nil && c.kind == changePut && !c.taken && c.spill == nil && s.leases[r] == nil {
+		c.canceled = true
+		s.index.free(r)
+		return
+	}
+	if s.leases[r] != nil {
+		bytes := diskBytes(in.Body, in.Meta)
+		s.deferred[r] = deferral{s.d.now(), bytes}
+		s.held += bytes
+		s.queue.offer(&change{kind: changeUnlist, id: in.ID})
+		if c != nil {
+			s.pending[r] = c // its readers still need it
+		}
+		return
+	}
+	s.queue.offer(&change{kind: changeDrop, ref: r, id: in.ID})
+}
+
+// dropID takes the bytes of an id off the disk that has no place in the index.
+func (s *diskShard) dropID(id uint64) { s.queue.offer(&change{kind: changeDrop, id: id}) }
+
+func (s *diskShard) nextIDLocked() uint64 {
+	s.state.NextID++
+	return s.state.NextID - 1
+}
+
+func (s *diskShard) nextOrderLocked() uint64 {
+	s.state.NextOrder++
+	return s.state.NextOrder - 1
+}
+
+// holds says whether a body can be had from here.
+func (s *diskShard) holds(id BodyID) bool {
+	r, ours := s.refOf(id)
+	if !ours {
+		return false
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, ok := s.index.get(r)
+	return ok && !s.retired.Load() && !s.deferredLocked(r)
+}
+
+// has says whether anything is stored under the hash.
+func (s *diskShard) has(h policy.Hash) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.index.has(h) && !s.retired.Load()
+}
+
+// hasBody says whether one of the variants has this body.
+func (r *Resource) hasBody(id BodyID) bool {
+	if r == nil {
+		return false
+	}
+	for _, v := range r.Variants {
+		if v.Body != nil && v.Body.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// hasVariant says whether v itself is one of the variants.
+func (r *Resource) hasVariant(v *Variant) bool {
+	if r == nil {
+		return false
+	}
+	for _, o := range r.Variants {
+		if o == v {
+			return true
+		}
+	}
+	return false
+}
+
+// errRetired says that the shard was given up while it was asked.
+var errRetired = fmt.Errorf("%w: its disk shard was retired", ErrChunkGone)

@@ -1,0 +1,347 @@
+package cachestore
+
+import (
+	"errors"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// The size of a transaction: so many bytes, so many changes, and how long the
+// first of them waits for company.
+const (
+	commitBytes   = 4 << 20
+	commitChanges = 4096
+	commitWait    = 5 * time.Millisecond
+	commitDeletes = 2048 // chunks; what is left of a larger body goes in the next one
+)
+
+// A shard that could not commit writes nothing for a while, twice as long each
+// time. Reads go on.
+const (
+	firstRest   = time.Second
+	longestRest = time.Minute
+)
+
+// resting says until when a shard does not write.
+type resting struct {
+	until int64 // Unix nanoseconds
+	span  time.Duration
+}
+
+func (s *diskShard) restingLocked() bool { return s.rest.span > 0 && s.d.now() < s.rest.until }
+
+// work is the goroutine that writes the file.
+func (s *diskShard) work() {
+	for {
+		changes, bytes, closed := s.queue.state()
+		switch {
+		case s.isGone():
+			return
+		case changes == 0 && closed:
+			return
+		case changes == 0:
+			s.pause(0)
+			continue
+		}
+		if wait := s.restLeft(); wait > 0 {
+			if closed {
+				return // what was not written by now is not written
+			}
+			s.pause(wait)
+			continue
+		}
+		if bytes < commitBytes && changes < commitChanges && !closed {
+			s.linger(commitWait)
+		}
+		s.commit(s.queue.take(commitBytes, commitChanges))
+	}
+}
+
+func (s *diskShard) isGone() bool {
+	select {
+	case <-s.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *diskShard) restLeft() time.Duration {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.rest.span == 0 {
+		return 0
+	}
+	return min(time.Duration(s.rest.until-s.d.now()), s.rest.span) // a clock that went back makes it no longer
+}
+
+// pause waits for something to do, or at most so long; 0 is for ever.
+func (s *diskShard) pause(most time.Duration) {
+	var over <-chan time.Time
+	if most > 0 {
+		t := time.NewTimer(most)
+		defer t.Stop()
+		over = t.C
+	}
+	select {
+	case <-s.queue.wake:
+	case <-over:
+	case <-s.gone:
+	}
+}
+
+// linger lets company come.
+func (s *diskShard) linger(span time.Duration) {
+	t := time.NewTimer(span)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.gone:
+	}
+}
+
+// commit carries out a batch in one transaction. What fails is taken back: a
+// put is not stored on disk, a record that could not be brought up to date is
+// dropped, a deletion is tried again.
+func (s *diskShard) commit(batch []*change) {
+	j := s.prepare(batch)
+	began := time.Now()
+	err := s.apply(j)
+	for range 3 {
+		if !errors.Is(err, bolterrors.ErrMaxSizeReached) {
+			break
+		}
+		if err = s.widen(j); err == nil {
+			err = s.apply(j)
+		}
+	}
+	if err == nil {
+		s.d.committed(time.Since(began))
+	}
+	s.compactAsked(j)
+	s.settle(j, err)
+	if errors.Is(err, errBroken) {
+		s.d.retire(s, err)
+	}
+}
+
+// compactAsked compacts after a batch in which somebody asked for it.
+func (s *diskShard) compactAsked(j *job) {
+	for _, c := range j.batch {
+		if c.kind == changeCompact {
+			c.done(s.compact())
+			c.done = nil
+		}
+	}
+}
+
+// job is one transaction's work.
+type job struct {
+	batch []*change
+	puts  []*change // puts, revisions and chunks that are still wanted, in order
+	metas [][]byte  // for each of them: its record; nil for a chunk
+	drops []*change // wanted ones and those that make room
+	moves []*move
+	state shardState
+	need  int64 // bytes that the puts take
+
+	refused []*change // puts whose records are over the limits
+}
+
+// record builds the record of a change; nil, and one refused more, when it is
+// over the limits.
+func (s *diskShard) record(c *change, m *metaRecord, refused []*change) ([]byte, []*change) {
+	p, err := appendMeta(nil, s.seal, c.id, m)
+	if err != nil {
+		return nil, append(refused, c)
+	}
+	return p, refused
+}
+
+// wanted leaves out what has no record and needs one.
+func wanted(puts []*change, metas [][]byte) ([]*change, [][]byte) {
+	n := 0
+	for i, c := range puts {
+		if c.kind == changeChunk || metas[i] != nil {
+			puts[n], metas[n] = c, metas[i]
+			n++
+		}
+	}
+	return puts[:n], metas[:n]
+}
+
+// prepare takes what is still wanted of a batch, and makes room for it.
+func (s *diskShard) prepare(batch []*change) *job {
+	j := &job{batch: batch}
+	s.mu.Lock()
+	s.revokeLocked()
+	for _, c := range batch {
+		switch c.kind {
+		case changePut, changeRevise:
+			in, ok := s.index.get(c.ref)
+			if !ok || s.pending[c.ref] != c || s.deferredLocked(c.ref) {
+				s.looseLocked(c.spill) // its deletion follows
+				continue
+			}
+			c.taken, c.id = true, in.ID // it may have moved since
+			if c.kind == changePut && c.spill == nil {
+				j.need += diskBytes(in.Body, in.Meta)
+			}
+			j.puts = append(j.puts, c)
+		case changeChunk:
+			if c.spill.over.Load() && !c.spill.stored.Load() {
+				continue // its deletion follows
+			}
+			j.need += int64(len(c.p)) + chunkBytes
+			j.puts = append(j.puts, c)
+		case changeDrop, changeUnlist:
+			j.drops = append(j.drops, c)
+		}
+	}
+	s.makeRoomLocked(j)
+	s.state.PurgeHigh = max(s.state.PurgeHigh, s.d.lastPurge())
+	j.state = s.state
+	gen := s.state.PurgeGen
+	records := make([]metaRecord, len(j.puts))
+	for i, c := range j.puts {
+		if c.kind != changeChunk {
+			records[i] = metaRecord{Order: c.order, PurgeGen: gen, Variant: c.v, BodySize: c.v.Body.Size, Trailer: c.v.Body.Trailer, Full: c.key.Full}
+		}
+	}
+	s.mu.Unlock()
+	j.metas = make([][]byte, len(j.puts))
+	for i, c := range j.puts {
+		if c.kind != changeChunk {
+			j.metas[i], j.refused = s.record(c, &records[i], j.refused)
+		}
+	}
+	j.puts, j.metas = wanted(j.puts, j.metas)
+	for _, c := range batch {
+		if c.kind == changeMark && c.swept > 0 {
+			j.state.Swept = max(j.state.Swept, c.swept)
+		}
+	}
+	s.readMoves(j)
+	return j
+}
+
+// apply writes the transaction.
+func (s *diskShard) apply(j *job) error {
+	s.warm(j.drops)
+	write := s.file.update
+	if len(j.puts)+len(j.moves) == 0 {
+		write = s.file.shrink
+	}
+	return write(func(tx *bbolt.Tx) error {
+		w := newPen(tx, s.seal)
+		for _, c := range j.drops {
+			if err := w.drop(c); err != nil {
+				return err
+			}
+		}
+		for _, m := range j.moves {
+			if err := w.move(m); err != nil {
+				return err
+			}
+		}
+		for i, c := range j.puts {
+			if err := w.put(c, j.metas[i]); err != nil {
+				return err
+			}
+		}
+		return w.state.Put(stateKey, j.state.append(nil))
+	})
+}
+
+// settle says what became of a job.
+func (s *diskShard) settle(j *job, err error) {
+	s.mu.Lock()
+	s.restLocked(err)
+	bytes := int64(0)
+	for _, c := range j.batch {
+		bytes += c.bytes
+	}
+	for i, c := range j.puts {
+		s.settlePutLocked(c, len(j.metas[i]), err)
+	}
+	for _, c := range j.refused {
+		s.settlePutLocked(c, 0, errRecord)
+	}
+	s.settleMovesLocked(j, err)
+	var again []*change
+	for _, c := range j.drops {
+		switch {
+		case err == nil && c.kind == changeUnlist:
+		case err != nil || c.left:
+			again = append(again, c)
+		default:
+			s.index.free(c.ref)
+			s.looseLocked(c.spill)
+		}
+	}
+	s.queue.back(again)
+	if err == nil {
+		s.state.Swept = max(s.state.Swept, j.state.Swept)
+	}
+	s.mu.Unlock()
+	s.queue.free(bytes)
+	for _, c := range j.batch {
+		if c.done != nil {
+			c.done(err)
+		}
+	}
+}
+
+func (s *diskShard) settlePutLocked(c *change, meta int, err error) {
+	switch {
+	case c.kind == changeChunk:
+		if err == nil {
+			s.loose += int64(len(c.p)) + chunkBytes
+			c.spill.loose += int64(len(c.p)) + chunkBytes
+		}
+		return
+	case err != nil:
+		s.looseLocked(c.spill)
+		s.d.drop(DiskDropWrite)
+		if s.pending[c.ref] == c || c.kind == changeRevise {
+			s.dropLocked(c.ref) // a deletion of what is not there does no harm
+		}
+		return
+	}
+	if c.kind == changePut {
+		s.d.stored(c.body.Size + int64(meta))
+		s.looseLocked(c.spill)
+	}
+	if s.pending[c.ref] == c {
+		delete(s.pending, c.ref)
+		s.index.revise(c.ref, uint32(meta), expiresOf(c.v))
+	}
+}
+
+// looseLocked says that the chunks of a spilt body do not count by themselves
+// any more: it has a record now, or is being deleted.
+func (s *diskShard) looseLocked(sp *spilling) {
+	if sp != nil {
+		s.loose -= sp.loose
+		sp.loose = 0
+	}
+}
+
+// restLocked makes the shard rest after an error, or ends its rest.
+func (s *diskShard) restLocked(err error) {
+	if err == nil {
+		if s.trouble != nil {
+			s.d.log.Info("disk shard stores again", "file", s.file.path)
+		}
+		s.rest, s.trouble = resting{}, nil
+		return
+	}
+	if s.trouble == nil {
+		s.d.log.Error("disk shard does not store for now", "file", s.file.path, "err", err)
+	}
+	s.trouble = err
+	s.rest.span = min(max(2*s.rest.span, firstRest), longestRest)
+	s.rest.until = s.d.now() + int64(s.rest.span)
+}
