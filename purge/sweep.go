@@ -120,6 +120,11 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	if w.err != nil {
 		return w.err
 	}
+	if deep, ok := s.store.(cachestore.Deep); ok {
+		if err := deep.Sweep(ctx, w.bound, w.below); err != nil {
+			return err
+		}
+	}
 	if w.bound < bound {
 		at = 0 // when the purges between the two were applied is not known
 	}
@@ -171,6 +176,14 @@ func (w *walk) visit(r *cachestore.Resource) (more bool) {
 		w.bound = min(w.bound, v.Checked()) // its purges stay until the next sweep
 	}
 	return true
+}
+
+// below is judge for what lies below memory.
+func (w *walk) below(r *cachestore.Resource) *cachestore.Resource {
+	if w.seen++; w.seen%paceEvery == 0 {
+		_ = w.pace() // the store asks ctx itself
+	}
+	return w.sweeper.judge(r, w.sweeper.log.index.Now())
 }
 
 // pace waits while the walk is ahead of its speed.
@@ -232,5 +245,5 @@ func Weaken(l policy.Life, c Cover, window time.Duration) policy.Life {
 	case Soft:
 		return l.Soften(c.SoftAt, max(window, 0))
 	}
-	return policy.Life{Born: l.Born, NoCache: true, MustRevalidate: true}
+	return l.Distrusted()
 }
