@@ -9,21 +9,16 @@ import (
 )
 
 // serveFlight sends the flight's answer to this client, from the fill while it
-// arrives, or from memory when the stored body is whole.
-func (e *Engine) serveFlight(s *Session, fl *flight, r *cachestore.Reader) {
+// arrives, or from the store when the stored body is whole. False: that could
+// not be read, and nothing went out.
+func (e *Engine) serveFlight(s *Session, fl *flight, r *cachestore.Reader) (served bool) {
 	o := &fl.out
 	v := o.variant
 	s.Cache.Variant = v
 	now := e.nanos()
 	if o.whole {
 		e.landOutcome(s, o, now)
-		if !v.Body.InMemory() {
-			e.fails(s, cachestore.ErrChunkGone)
-			return
-		}
-		s.Cache.Tier = TierMemory
-		e.deliver(s)
-		return
+		return e.serveWhole(s, fl.key, v)
 	}
 	if o.response != nil && len(o.response.Header["Age"]) > 0 {
 		s.Cache.Age = seconds(v.Life.Age(now))
@@ -33,6 +28,24 @@ func (e *Engine) serveFlight(s *Session, fl *flight, r *cachestore.Reader) {
 		s.Cache.Unstored, s.Cache.TTL = o.why, 0
 	}
 	e.stream(s, v, o.length, r)
+	return true
+}
+
+// serveWhole sends a stored answer that was confirmed, or that stands in for a
+// failure.
+func (e *Engine) serveWhole(s *Session, k policy.Key, v *cachestore.Variant) (served bool) {
+	if v.Body.InMemory() {
+		s.Cache.Tier = TierMemory
+		e.deliver(s)
+		return true
+	}
+	l := e.store().Open(&cachestore.Resource{Key: k}, v)
+	defer l.Close()
+	first, ok := e.readAhead(s, l)
+	if ok {
+		e.sendBelow(s, l, first)
+	}
+	return ok
 }
 
 // landOutcome fills in the cache result of an answer that a validation or a

@@ -69,6 +69,11 @@ func (e *Engine) shapeRange(s *Session, h *cachestore.Head, val *policy.Validato
 func (e *Engine) deliver(s *Session) {
 	v := s.Cache.Variant
 	e.shape(s, v.Head, &v.Validators, v.Body.Size)
+	e.sendObject(s, v)
+}
+
+// sendObject sends what shape has prepared of an object in memory.
+func (e *Engine) sendObject(s *Session, v *cachestore.Variant) {
 	head := e.filterDelivery(s, v.Head, &s.state.view)
 	if s.ended {
 		return

@@ -99,6 +99,11 @@ func (e *Engine) Finish(s *Session) {
 	case s.Cache.Status == CacheBypass:
 		e.relay(s)
 	default:
+		if s.state.onDisk || s.state.hollow {
+			if e.serveStored(s) {
+				return
+			}
+		}
 		e.miss(s)
 	}
 }
@@ -160,12 +165,14 @@ func (e *Engine) lookup(s *Session) {
 	e.serveFound(s, e.finder.find(s, s.Timing.RequestStart))
 }
 
-// serveFound answers at once when the store has what the client may get.
+// serveFound answers at once when memory has what the client may get. What is
+// on disk is left to Finish.
 func (e *Engine) serveFound(s *Session, use policy.Use) {
 	switch {
+	case s.state.onDisk:
 	case use == policy.UseServe || use == policy.UseRefresh:
 		if !s.Cache.Variant.Body.InMemory() {
-			s.Cache.Status, s.Cache.Reason = CacheMiss, policy.EvictedChunk
+			s.state.hollow = true
 			return
 		}
 		if use == policy.UseRefresh {

@@ -170,15 +170,18 @@ func (e *Engine) confirm(fl *flight, res *http.Response) bool {
 		merged.Del(name)
 	}
 	s.Status = res.StatusCode
-	v := base.With(cachestore.Renewal{
+	renewal := cachestore.Renewal{
 		Head: cachestore.NewHead(base.Head.Status, merged, e.hidden), Life: d.Life,
 		Tags: unite(base.Tags, d.Tags), PurgeSeq: fl.seq, SharedAuth: d.SharedAuth,
 		Validators: validators(merged), StoredAt: e.nanos(),
-	})
+	}
+	v := base.With(renewal)
 	s.Timing.UpstreamResponseEnd = e.nanos()
 	if d.Store {
 		s.trace.mark(PhaseCacheStore)
-		s.Cache.Stored = e.swap(fl.key, base, v)
+		if stored := e.swap(fl.key, base, &renewal); stored != nil {
+			v, s.Cache.Stored = stored, true
+		}
 	} else {
 		e.swap(fl.key, base, nil)
 		s.Cache.Unstored = d.Why
@@ -188,25 +191,32 @@ func (e *Engine) confirm(fl *flight, res *http.Response) bool {
 	return true
 }
 
-// swap puts v in the place of base in whatever is stored under the key now;
-// nil takes base out. It gives up when base is no longer there.
-func (e *Engine) swap(k policy.Key, base, v *cachestore.Variant) bool {
+// swap renews base in whatever is stored under the key now, and returns what is
+// stored in its place; nil takes base out. It gives up, with nil, when base is no
+// longer there. It may wait for the disk.
+func (e *Engine) swap(k policy.Key, base *cachestore.Variant, n *cachestore.Renewal) (stored *cachestore.Variant) {
 	for {
-		res, _ := e.store().Peek(k)
-		if res == nil {
-			return false
+		res, err := e.store().Load(e.ctx, k)
+		if err != nil {
+			return nil
 		}
-		// A sweep may have replaced the base by one with a shorter life.
-		i := slices.IndexFunc(res.Variants, func(o *cachestore.Variant) bool { return o.Body == base.Body })
+		// A sweep may have replaced the base by one with a shorter life, and its
+		// body may have left memory, or come up to it.
+		i := res.IndexOf(base.Body)
 		if i < 0 {
-			return false
+			return nil
 		}
-		next := res.Without(res.Variants[i])
-		if v != nil {
-			next = next.With(v)
+		old := res.Variants[i]
+		next := res.Without(old)
+		if n != nil {
+			if !old.Body.InMemory() && base.Body.InMemory() {
+				old = base
+			}
+			stored = old.With(*n)
+			next = next.With(stored)
 		}
 		if e.store().Replace(k, res, next) {
-			return v != nil
+			return stored
 		}
 	}
 }

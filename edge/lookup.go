@@ -33,9 +33,13 @@ func (f *finder) find(s *Session, now int64) policy.Use {
 	c.Status, c.Reason, c.Age, c.Variant = CacheMiss, policy.URIMiss, -1, nil
 	st.base, st.found, st.soft, st.marked = nil, nil, false, false
 	res, presence := f.store.Peek(c.Key)
-	if presence == cachestore.Absent {
+	st.onDisk, st.hollow = presence == cachestore.OnDisk, false
+	switch presence {
+	case cachestore.Absent:
 		st.marked = f.marked(s, now)
 		return policy.UseNot
+	case cachestore.OnDisk:
+		return policy.UseNot // until it is loaded
 	}
 	v, selector := res.Select(s.Request.Fields, st.selector[:0])
 	st.selector, st.found = selector, res

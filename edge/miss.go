@@ -26,8 +26,7 @@ func (e *Engine) miss(s *Session) {
 		b := e.board(s)
 		switch {
 		case b.look:
-			e.serveFound(s, e.finder.find(s, e.nanos()))
-			if s.ended {
+			if e.serveStored(s) {
 				return
 			}
 			continue
@@ -63,7 +62,8 @@ func (e *Engine) board(s *Session) boarding {
 			return boarding{flight: fl, reader: r}
 		}
 	}
-	if res, _ := e.store().Peek(s.Cache.Key); res != st.found && st.looks < maxRounds {
+	res, presence := e.store().Peek(s.Cache.Key)
+	if (res != st.found || presence == cachestore.OnDisk) && st.looks < maxRounds {
 		st.looks++ // a fetch has ended since the lookup: what it stored may do
 		return boarding{look: true}
 	}
@@ -117,9 +117,30 @@ func (e *Engine) ride(s *Session, b boarding) (again bool) {
 		e.relayInstead(s, fl, b.reader)
 		return false
 	}
-	e.serveFlight(s, fl, b.reader)
+	if !e.serveFlight(s, fl, b.reader) {
+		e.forsake(s)
+		return true
+	}
 	e.debrief(s, fl)
 	return false
+}
+
+// forsake forgets what a fetch told about itself whose answer, a stored one,
+// could not be read: the request begins anew.
+func (e *Engine) forsake(s *Session) {
+	st := &s.state
+	st.rounds++
+	st.avoid, st.base = st.rounds >= maxRounds, nil
+	e.disown(s)
+	s.Cache.Status, s.Cache.Reason, s.Cache.Age, s.Cache.TTL = CacheMiss, policy.EvictedChunk, -1, 0
+}
+
+// disown takes back what brief has told a session of its fetch.
+func (e *Engine) disown(s *Session) {
+	s.Response, s.Peer, s.Upstream, s.tried = nil, nil, nil, s.tried[:0]
+	s.RequestSent, s.ResponseReceived, s.Cache.Stored = false, false, false
+	s.RetryCount = 0
+	s.trace.forget()
 }
 
 // farRange says whether a Range begins so far behind what the fill has that a
@@ -138,10 +159,7 @@ func (e *Engine) farRange(s *Session, fl *flight) bool {
 // goes alone.
 func (e *Engine) relayInstead(s *Session, fl *flight, r *cachestore.Reader) {
 	fl.leave(r)
-	s.Response, s.Peer, s.Upstream, s.tried = nil, nil, nil, s.tried[:0]
-	s.RequestSent, s.ResponseReceived, s.Cache.Stored = false, false, false
-	s.RetryCount = 0
-	s.trace.forget()
+	e.disown(s)
 	s.Cache.Reason, s.CacheEnabled = policy.Partial, false
 	e.relay(s)
 }
@@ -172,8 +190,11 @@ func (e *Engine) follow(s *Session, fl *flight, r *cachestore.Reader) (again boo
 	}
 	if e.farRange(s, fl) {
 		e.relayInstead(s, fl, r)
-	} else {
-		e.serveFlight(s, fl, r)
+		return false
+	}
+	if !e.serveFlight(s, fl, r) {
+		e.forsake(s)
+		return true
 	}
 	return false
 }

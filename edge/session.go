@@ -97,6 +97,8 @@ type scratch struct {
 	soft      bool
 	base      *cachestore.Variant // what a fetch may validate
 	found     *cachestore.Resource
+	onDisk    bool // the store has something under the key that is not in memory
+	hollow    bool // what was found has its body on disk
 	marked    bool // a hit-for-miss marker stands
 	authed    bool // the request carries the admin token
 	rounds    int  // flights that this request has left again
