@@ -26,7 +26,7 @@ type installation struct {
 	place     place
 	seed      policy.Seed
 	purges    *purge.Log
-	store     *cachestore.Memory
+	store     cachestore.Store
 	disk      admin.Disk // nil: there is no disk tier
 	sweeper   *purge.Sweeper
 	pools     map[string]*origin.Pool
@@ -48,11 +48,14 @@ func build(s *settings, port, token string, t terminal, log *slog.Logger) (in *i
 	if err = in.openPlace(s, port, log); err != nil {
 		return in, err
 	}
-	in.store, err = cachestore.NewMemory(cachestore.MemoryConfig{Size: s.memory.of(total), MaxVariants: s.limits.variants})
-	if err != nil {
+	if err = in.openStore(s, s.memory.of(total), log); err != nil {
 		return in, err
 	}
-	in.sweeper = purge.StartSweeper(in.purges, in.store, purge.SweepConfig{SoftWindow: negative(s.purge.softWindow)})
+	sweeps := purge.SweepConfig{SoftWindow: negative(s.purge.softWindow)}
+	if in.disk != nil {
+		sweeps.Every = diskSweepEvery
+	}
+	in.sweeper = purge.StartSweeper(in.purges, in.store, sweeps)
 	if in.pools, err = s.pools(); err != nil {
 		return in, err
 	}
@@ -69,17 +72,51 @@ func (in *installation) openPlace(s *settings, port string, log *slog.Logger) er
 	if err := in.settle(s.disk, port, log); err != nil {
 		return err
 	}
-	switch {
-	case in.place.why != "":
+	if in.place.why != "" {
 		log.Warn("no disk: serving from memory alone", "why", in.place.why, "purge_log", in.place.purgeLog())
-	case in.place.disk:
-		log.Info("there is no disk tier yet: the disk directory holds the purge log alone", "dir", in.place.dir)
 	}
 	if in.purges.Lost() {
 		log.Error("the purge log was lost: everything stored before is revalidated", "err", in.purges.Trouble())
 	}
 	return nil
 }
+
+// diskSweepEvery is the pause between two sweeps of a store with a disk, each of
+// which reads every record. A log that is half full does not wait for it.
+const diskSweepEvery = 10 * time.Minute
+
+// openStore makes the memory tier and opens the disk under it. A disk that
+// cannot be used is left out, loudly.
+func (in *installation) openStore(s *settings, memory int64, log *slog.Logger) error {
+	mem, err := cachestore.NewMemory(cachestore.MemoryConfig{Size: memory, MaxVariants: s.limits.variants})
+	if err != nil {
+		return err
+	}
+	in.store = mem
+	if !in.place.disk {
+		return nil
+	}
+	index := in.purges.Index()
+	disk, err := cachestore.OpenDisk(cachestore.DiskConfig{
+		Dir: in.place.dir, Size: s.disk.size, Shards: s.disk.shards, NoSync: !s.disk.sync,
+		Queue: min(diskQueue, memory/16), Seed: in.seed, PurgeEpoch: in.purges.Epoch(),
+		PurgeSeq: index.Now, LastPurge: in.purges.LastPurge, Log: log,
+	})
+	if err != nil {
+		in.place.why = err.Error()
+		log.Warn("no disk: serving from memory alone", "why", in.place.why, "purge_log", in.place.purgeLog())
+		return nil
+	}
+	tiers, err := cachestore.NewTiers(mem, disk)
+	if err != nil {
+		return errors.Join(err, disk.Close())
+	}
+	in.store, in.disk = tiers, disk
+	return nil
+}
+
+// diskQueue is how many bytes may wait to be written to disk, at most.
+const diskQueue = 32 << 20
 
 // pools makes the upstreams with the limits of an origin's head.
 func (s *settings) pools() (map[string]*origin.Pool, error) {

@@ -223,7 +223,7 @@ func TestGreeting(t *testing.T) {
 	var b strings.Builder
 	r.greet(&b)
 	listen, admin := r.plain[0].Addr().String(), r.adminListener.Addr().String()
-	want := "edge serves on   http://" + listen + " (memory 64MiB, no disk tier yet)\n" +
+	want := "edge serves on   http://" + listen + " (memory 64MiB, no disk)\n" +
 		"admin API on     http://" + admin + "\n" +
 		"purge a url with edge purge url http://" + listen + "/ --admin http://" + admin + " --token-file 'my token'\n" +
 		"access log       to /var/log/a.log\n"

@@ -30,7 +30,7 @@ func (r *running) welcome(tokenFile string) {
 	if !isTerminal(r.terminal.stderr) {
 		r.log.Info("serving", "listen", addressesOf(r.plain), "tls_listen", addressesOf(r.secure),
 			"admin", r.adminListener.Addr().String(), "token_file", tokenFile, "access_log", r.settings.log.access,
-			"memory", r.in.store.Stats().Limit, "version", version(), "pid", os.Getpid())
+			"memory", r.in.store.Stats().Limit, "disk", r.in.store.Stats().Disk.Limit, "version", version(), "pid", os.Getpid())
 		return
 	}
 	r.greet(r.terminal.stderr)
@@ -49,11 +49,19 @@ func (r *running) greet(w io.Writer) {
 	if log == "" {
 		log = "to " + r.settings.log.access
 	}
-	fmt.Fprintf(w, "edge serves on   %s://%s (memory %s, no disk tier yet)\n",
-		scheme, net.JoinHostPort(host, port), formatSize(r.in.store.Stats().Limit))
+	fmt.Fprintf(w, "edge serves on   %s://%s (memory %s, %s)\n",
+		scheme, net.JoinHostPort(host, port), formatSize(r.in.store.Stats().Limit), r.diskWords())
 	fmt.Fprintf(w, "admin API on     http://%s\n", r.adminListener.Addr())
 	fmt.Fprintf(w, "purge a url with %s\n", r.purgeCommand(scheme+"://"+net.JoinHostPort(host, port)+"/"))
 	fmt.Fprintf(w, "access log       %s\n", log)
+}
+
+// diskWords say how large the disk tier is, or that there is none.
+func (r *running) diskWords() string {
+	if r.in.disk == nil {
+		return "no disk"
+	}
+	return "disk " + formatSize(r.in.disk.Stats().Limit)
 }
 
 // purgeCommand is a command line that works as it stands on this machine.
