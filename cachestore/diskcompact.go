@@ -35,11 +35,7 @@ func (d *Disk) Compact(ctx context.Context) (CompactReport, error) {
 	return report, failed
 }
 
-func (s *diskShard) bytes() int64 {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.file.size()
-}
+func (s *diskShard) bytes() int64 { return s.file.size() }
 
 // askCompact lets the writer compact its file, and waits for it.
 func (s *diskShard) askCompact(ctx context.Context) error {
@@ -76,7 +72,7 @@ func (s *diskShard) compact() (err error) {
 			return err
 		}
 	}
-	if err := to.guard(to.db.Sync); err != nil {
+	if err := to.sync(); err != nil {
 		return err
 	}
 	if err := os.Rename(path, s.file.path); err != nil {
@@ -85,13 +81,8 @@ func (s *diskShard) compact() (err error) {
 	if err := syncDir(s.d.config.Dir); err != nil {
 		return err
 	}
-	to.path = s.file.path
-	to.db.NoSync = s.d.config.NoSync
-	s.mu.Lock()
-	old := s.file
-	s.file = to
-	s.mu.Unlock()
-	return old.close() // waits for those who read from it
+	to.open.Load().NoSync = s.d.config.NoSync
+	return s.file.become(to)
 }
 
 // copyBucket copies one bucket, a few MiB a transaction.

@@ -31,11 +31,16 @@ const (
 // broken for good: it must be abandoned, because bbolt still holds its locks.
 type diskFile struct {
 	path   string
-	db     *bbolt.DB
-	file   *os.File // bbolt's own
-	pages  pages
 	most   int // bytes; bbolt's MaxSize between two deletions
 	broken atomic.Bool
+	open   atomic.Pointer[openDB] // a compaction puts another in its place
+}
+
+// openDB is the file as it is open.
+type openDB struct {
+	*bbolt.DB
+	file  *os.File // bbolt's own
+	pages pages
 }
 
 // fileOptions say how a file is opened.
@@ -52,21 +57,23 @@ func openFile(path string, o fileOptions) (f *diskFile, err error) {
 		o.open = os.OpenFile
 	}
 	f = &diskFile{path: path, most: int(o.most)}
+	db := &openDB{}
 	err = Guard(func() error {
-		f.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
+		db.DB, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			Timeout: lockWait, FreelistType: bbolt.FreelistMapType, NoStatistics: true,
 			InitialMmapSize: int(2 * o.most), MaxSize: int(o.most), NoSync: o.noSync,
 			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-				f.file, err = o.open(name, flag, mode)
-				return f.file, err
+				db.file, err = o.open(name, flag, mode)
+				return db.file, err
 			},
 		})
 		if err != nil {
 			return err
 		}
-		f.db.AllocSize = allocStep
-		f.pages = pages{file: f.file, size: f.db.Info().PageSize}
-		return f.whole()
+		db.AllocSize = allocStep
+		db.pages = pages{file: db.file, size: db.Info().PageSize}
+		f.open.Store(db)
+		return db.whole()
 	})
 	if err == nil {
 		return f, nil
@@ -88,9 +95,9 @@ func openError(err error) error {
 }
 
 // whole says whether the file is as long as its own pages say.
-func (f *diskFile) whole() error {
-	return f.db.View(func(tx *bbolt.Tx) error {
-		info, err := f.file.Stat()
+func (db *openDB) whole() error {
+	return db.View(func(tx *bbolt.Tx) error {
+		info, err := db.file.Stat()
 		if err != nil {
 			return err
 		}
@@ -101,21 +108,30 @@ func (f *diskFile) whole() error {
 	})
 }
 
-// view runs f in a read transaction; it must be short.
-func (f *diskFile) view(read func(*bbolt.Tx) error) error {
-	return f.guard(func() error { return f.db.View(read) })
+// view runs read in a read transaction; it must be short.
+func (f *diskFile) view(read func(*openDB, *bbolt.Tx) error) error {
+	for {
+		db := f.open.Load()
+		err := f.guard(func() error {
+			return db.View(func(tx *bbolt.Tx) error { return read(db, tx) })
+		})
+		if !errors.Is(err, bolterrors.ErrDatabaseNotOpen) || f.open.Load() == db {
+			return err
+		}
+	}
 }
 
-// update runs f in a write transaction, synced when it returns nil.
+// update runs write in a write transaction, synced when it returns nil.
 func (f *diskFile) update(write func(*bbolt.Tx) error) error {
-	return f.guard(func() error { return f.db.Update(write) })
+	return f.guard(func() error { return f.open.Load().Update(write) })
 }
 
 // shrink is update for what only deletes. It may use the last pages, which
 // nothing else gets: a deletion needs some itself.
 func (f *diskFile) shrink(write func(*bbolt.Tx) error) error {
-	f.db.MaxSize = f.most + deletionRoom
-	defer func() { f.db.MaxSize = f.most }()
+	db := f.open.Load()
+	db.MaxSize = f.most + deletionRoom
+	defer func() { db.MaxSize = f.most }()
 	return f.update(write)
 }
 
@@ -139,13 +155,13 @@ func (f *diskFile) guard(do func() error) error {
 
 // find reads the value whose key begins with prefix, into scratch.
 func (f *diskFile) find(bucket, prefix []byte, scratch *pageScratch) (key, value []byte, err error) {
-	err = f.view(func(tx *bbolt.Tx) error {
+	err = f.view(func(db *openDB, tx *bbolt.Tx) error {
 		b := tx.Bucket(bucket)
 		if b == nil {
 			return fmt.Errorf("%w: no bucket %s", errBroken, bucket)
 		}
 		if root := uint64(b.Root()); root != 0 {
-			key, value, err = f.pages.find(root, prefix, scratch)
+			key, value, err = db.pages.find(root, prefix, scratch)
 			return err
 		}
 		k, v := b.Cursor().Seek(prefix) // a bucket so small that it is part of another page
@@ -162,13 +178,13 @@ func (f *diskFile) find(bucket, prefix []byte, scratch *pageScratch) (key, value
 // walk hands out keys and values of a bucket from a key on. Both are valid
 // during the call only.
 func (f *diskFile) walk(bucket, from []byte, each func(key, value []byte) (more bool)) error {
-	return f.view(func(tx *bbolt.Tx) error {
+	return f.view(func(db *openDB, tx *bbolt.Tx) error {
 		b := tx.Bucket(bucket)
 		if b == nil {
 			return fmt.Errorf("%w: no bucket %s", errBroken, bucket)
 		}
 		if root := uint64(b.Root()); root != 0 {
-			return f.pages.walk(root, from, each)
+			return db.pages.walk(root, from, each)
 		}
 		c := b.Cursor()
 		for k, v := c.Seek(from); k != nil && each(k, v); k, v = c.Next() {
@@ -179,13 +195,13 @@ func (f *diskFile) walk(bucket, from []byte, each func(key, value []byte) (more 
 
 // walkKeys is walk with the lengths of the values only.
 func (f *diskFile) walkKeys(bucket, from []byte, each func(key []byte, size int) (more bool)) error {
-	return f.view(func(tx *bbolt.Tx) error {
+	return f.view(func(db *openDB, tx *bbolt.Tx) error {
 		b := tx.Bucket(bucket)
 		if b == nil {
 			return fmt.Errorf("%w: no bucket %s", errBroken, bucket)
 		}
 		if root := uint64(b.Root()); root != 0 {
-			return f.pages.walkKeys(root, from, each)
+			return db.pages.walkKeys(root, from, each)
 		}
 		c := b.Cursor()
 		for k, v := c.Seek(from); k != nil && each(k, len(v)); k, v = c.Next() {
@@ -197,13 +213,13 @@ func (f *diskFile) walkKeys(bucket, from []byte, each func(key []byte, size int)
 // warm brings into the page cache what the deletion of the ids [from, to) will
 // touch through the mapping.
 func (f *diskFile) warm(from, to uint64) error {
-	return f.view(func(tx *bbolt.Tx) error {
+	return f.view(func(db *openDB, tx *bbolt.Tx) error {
 		for _, name := range [][]byte{bucketObjects, bucketChunks} {
 			b := tx.Bucket(name)
 			if b == nil || b.Root() == 0 {
 				continue
 			}
-			if err := f.pages.warm(uint64(b.Root()), idKey(nil, from), idKey(nil, to)); err != nil {
+			if err := db.pages.warm(uint64(b.Root()), idKey(nil, from), idKey(nil, to)); err != nil {
 				return err
 			}
 		}
@@ -211,9 +227,19 @@ func (f *diskFile) warm(from, to uint64) error {
 	})
 }
 
+// sync brings to the disk what was written without.
+func (f *diskFile) sync() error { return f.guard(f.open.Load().Sync) }
+
+// become makes f the file that other is; other must not be used any more. It
+// waits for those who read from what f was.
+func (f *diskFile) become(other *diskFile) error {
+	old := f.open.Swap(other.open.Load())
+	return f.guard(old.Close)
+}
+
 // size is the file's length in bytes; 0 when it cannot be told.
 func (f *diskFile) size() int64 {
-	info, err := f.file.Stat()
+	info, err := f.open.Load().file.Stat()
 	if err != nil {
 		return 0
 	}
@@ -231,7 +257,7 @@ func (f *diskFile) finish(noSync bool) error {
 				return err
 			}
 			state.Boot = ""
-			if err := f.db.Sync(); err != nil {
+			if err := f.open.Load().Sync(); err != nil {
 				return err
 			}
 			return b.Put(stateKey, state.append(nil))
@@ -239,7 +265,7 @@ func (f *diskFile) finish(noSync bool) error {
 		if err != nil {
 			return err
 		}
-		if err := f.guard(f.db.Sync); err != nil {
+		if err := f.sync(); err != nil {
 			return err
 		}
 	}
@@ -251,5 +277,5 @@ func (f *diskFile) close() error {
 	if f.broken.Load() {
 		return nil // abandoned
 	}
-	return f.guard(f.db.Close)
+	return f.guard(f.open.Load().Close)
 }

@@ -91,22 +91,24 @@ func (d *Disk) Sync(ctx context.Context) error { return d.mark(ctx, 0) }
 
 // mark waits for the writers of all shards. swept is noted if it is not 0.
 func (d *Disk) mark(ctx context.Context, swept uint64) error {
-	answers := make(chan error, len(d.shards))
-	waiting := 0
+	answers := make([]chan error, len(d.shards))
+	shards := make([]*diskShard, len(d.shards))
 	for n := range d.shards {
+		answer := make(chan error, 1)
 		s := d.shards[n].Load()
-		if s == nil {
-			continue
-		}
-		if s.queue.offer(&change{kind: changeMark, swept: swept, done: func(err error) { answers <- err }}) {
-			waiting++
+		if s != nil && s.queue.offer(&change{kind: changeMark, swept: swept, done: func(err error) { answer <- err }}) {
+			shards[n], answers[n] = s, answer
 		}
 	}
 	var failed error
-	for range waiting {
+	for n, s := range shards {
+		if s == nil {
+			continue
+		}
 		select {
-		case err := <-answers:
+		case err := <-answers[n]:
 			failed = errors.Join(failed, err)
+		case <-s.gone: // what it had is not stored any more
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-d.stop:
@@ -114,6 +116,16 @@ func (d *Disk) mark(ctx context.Context, swept uint64) error {
 		}
 	}
 	return failed
+}
+
+// stopping says whether Close has begun.
+func (d *Disk) stopping() bool {
+	select {
+	case <-d.stop:
+		return true
+	default:
+		return false
+	}
 }
 
 // Close writes what waits, within ten seconds, and closes the files.

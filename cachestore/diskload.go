@@ -27,7 +27,7 @@ func shardPath(dir string, n int) string { return filepath.Join(dir, fmt.Sprintf
 // file. loose are the ids of bodies without a record.
 func (d *Disk) prepareFile(f *diskFile, n int) (state shardState, loose []uint64, err error) {
 	fresh := false
-	err = f.view(func(tx *bbolt.Tx) error {
+	err = f.view(func(_ *openDB, tx *bbolt.Tx) error {
 		b := tx.Bucket(bucketState)
 		if b == nil {
 			fresh = true
@@ -122,7 +122,7 @@ func bootID() string {
 // is in use. What was stored under a key meanwhile is newer than what is found.
 func (s *diskShard) loadIndex(until uint64) {
 	from, objects := uint64(0), 0
-	for from < until && !s.isGone() {
+	for from < until && !s.isGone() && !s.d.stopping() {
 		batch := make([]indexed, 0, loadBatch)
 		next := until
 		err := s.file.walk(bucketObjects, idKey(nil, from), func(key, value []byte) bool {

@@ -1,6 +1,9 @@
 package cachestore
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // move is an object that was used and goes round again: it gets a new id, so
 // that what is old on disk is what nobody asks for.
@@ -45,6 +48,18 @@ func (s *diskShard) makeRoomLocked(j *job) {
 		}
 		r = next
 	}
+	for r := s.index.oldest(); r != 0 && s.usedLocked() > room; { // whether it was used or not
+		next := s.index.younger(r)
+		if s.leases[r] == nil && s.pending[r] == nil && !j.moving(r) {
+			s.evictLocked(j, r, DiskEvictedOldest)
+		}
+		r = next
+	}
+}
+
+// moving says whether an object is to be copied.
+func (j *job) moving(r ref) bool {
+	return slices.ContainsFunc(j.moves, func(m *move) bool { return m.ref == r })
 }
 
 func (s *diskShard) evictExpiredLocked(j *job, room int64) {

@@ -55,7 +55,7 @@ func (s *diskShard) work() {
 		if bytes < commitBytes && changes < commitChanges && !closed {
 			s.linger(commitWait)
 		}
-		s.commit(s.queue.take(commitBytes, commitChanges))
+		s.commit(s.queue.take(min(commitBytes, s.quota/4), commitChanges))
 	}
 }
 
@@ -305,9 +305,7 @@ func (s *diskShard) settlePutLocked(c *change, meta int, err error) {
 	case err != nil:
 		s.looseLocked(c.spill)
 		s.d.drop(DiskDropWrite)
-		if s.pending[c.ref] == c || c.kind == changeRevise {
-			s.dropLocked(c.ref) // a deletion of what is not there does no harm
-		}
+		s.dropLocked(c.ref) // a deletion of what is not there does no harm
 		return
 	}
 	if c.kind == changePut {
