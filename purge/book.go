@@ -8,13 +8,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"edgecache/cachestore"
 )
 
 // A book is the file of the log. One goroutine writes it. A book that panicked
@@ -67,16 +68,14 @@ func openError(err error) error {
 	return fmt.Errorf("%w: %w", errCorrupt, err)
 }
 
-// guarded turns a panic, or a fault in a mapping whose file was cut, into
-// errCorrupt.
-func guarded(f func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", errCorrupt, p)
-		}
-	}()
-	return f()
+// guarded is cachestore.Guard; what it caught is errCorrupt.
+func guarded(f func() error) error {
+	err := cachestore.Guard(f)
+	var fault *cachestore.Fault
+	if errors.As(err, &fault) {
+		return fmt.Errorf("%w: %w", errCorrupt, err)
+	}
+	return err
 }
 
 // prepare reads the head, or makes a new one in an empty file.
