@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.etcd.io/bbolt"
@@ -122,6 +123,7 @@ func bootID() string {
 // is in use. What was stored under a key meanwhile is newer than what is found.
 func (s *diskShard) loadIndex(until uint64) {
 	from, objects := uint64(0), 0
+	last := ref(0) // what is stored meanwhile is younger than all that is read
 	for from < until && !s.isGone() && !s.d.stopping() {
 		batch := make([]indexed, 0, loadBatch)
 		next := until
@@ -141,7 +143,9 @@ func (s *diskShard) loadIndex(until uint64) {
 			_ = s.failed(0, err)
 			break
 		}
-		s.addLoaded(batch)
+		for slice := range slices.Chunk(batch, lockSlice) {
+			last = s.addLoaded(last, slice)
+		}
 		objects += len(batch)
 		from = next
 	}
@@ -166,8 +170,13 @@ func (s *diskShard) readLoaded(id uint64, value []byte) indexed {
 	return indexed{Hash: key.Hash, ID: id, Body: front.BodySize, Meta: uint32(len(value)), Expires: front.Expires}
 }
 
-// addLoaded puts records into the index that nothing newer has replaced.
-func (s *diskShard) addLoaded(batch []indexed) {
+// lockSlice is how many objects are dealt with while the shard's mutex is held:
+// look-ups wait for it.
+const lockSlice = 256
+
+// addLoaded puts records into the index, behind the last one, that nothing newer
+// has replaced.
+func (s *diskShard) addLoaded(last ref, batch []indexed) ref {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, o := range batch {
@@ -179,12 +188,18 @@ func (s *diskShard) addLoaded(batch []indexed) {
 		case replaced || len(s.touched) > touchedMost:
 			s.d.drop(DiskDropLoading)
 			s.dropID(o.ID)
-		case s.index.add(o) == 0:
-			s.d.drop(DiskDropQueue)
-			s.dropID(o.ID)
+		default:
+			r := s.index.addBehind(last, o)
+			if r == 0 {
+				s.d.drop(DiskDropQueue)
+				s.dropID(o.ID)
+				continue
+			}
+			last = r
 		}
 	}
 	s.countLocked()
+	return last
 }
 
 // newEpoch is a random one.

@@ -48,14 +48,19 @@ func (x *index) add(o indexed) ref {
 	return x.slots.ref(n)
 }
 
-// addOld is add at the old end: a shard that is read back from its youngest to its
-// oldest object keeps the order while new ones are added.
-func (x *index) addOld(o indexed) ref {
+// addBehind is add behind another object, at the old end when r is none or gone: a
+// shard that is read back from its oldest object on keeps the order while new ones
+// are added at the young end.
+func (x *index) addBehind(r ref, o indexed) ref {
 	n := x.place(o)
 	if n == 0 {
 		return 0
 	}
-	x.linkOld(n)
+	if before := x.find(r); before != nil {
+		x.linkBehind(r.slot(), n)
+	} else {
+		x.linkOld(n)
+	}
 	return x.slots.ref(n)
 }
 
@@ -271,6 +276,17 @@ func (x *index) linkOld(n uint32) {
 		x.back = n
 	}
 	x.front = n
+}
+
+func (x *index) linkBehind(before, n uint32) {
+	if before == x.back {
+		x.linkYoung(n)
+		return
+	}
+	b, s := x.slots.at(before), x.slots.at(n)
+	s.older, s.newer = before, b.newer
+	x.slots.at(b.newer).older = n
+	b.newer = n
 }
 
 func (x *index) unlink(s *slot) {

@@ -131,8 +131,8 @@ func TestIndexRefusesOverTheMost(t *testing.T) {
 		refs = append(refs, x.add(indexObject(i)))
 	}
 	x.hide(refs[1])
-	if r, old := x.add(indexObject(3)), x.addOld(indexObject(3)); r != 0 || old != 0 {
-		t.Errorf("add %x, addOld %x over the most, want 0", r, old)
+	if r, old := x.add(indexObject(3)), x.addBehind(0, indexObject(3)); r != 0 || old != 0 {
+		t.Errorf("add %x, addBehind %x over the most, want 0", r, old)
 	}
 	if x.len() != 2 || x.bodyBytes() != 20_000 || x.has(indexObject(3).Hash) {
 		t.Errorf("what was refused is counted: %d objects, %d bytes", x.len(), x.bodyBytes())
@@ -163,8 +163,10 @@ func TestIndexOrder(t *testing.T) {
 	for _, id := range []uint64{11, 12} {
 		refs[id] = x.add(indexed{ID: id, Expires: never})
 	}
-	for _, id := range []uint64{5, 4, 3} { // read back while 13 is new
-		refs[id] = x.addOld(indexed{ID: id, Expires: never})
+	last := ref(0)
+	for _, id := range []uint64{3, 4, 5} { // read back while 13 is new
+		last = x.addBehind(last, indexed{ID: id, Expires: never})
+		refs[id] = last
 	}
 	x.add(indexed{ID: 13, Expires: never})
 	want := func(ids ...uint64) {
@@ -186,10 +188,12 @@ func TestIndexOrder(t *testing.T) {
 	x.remove(refs[4])
 	want(11, 13, 14, 16)
 	x.remove(refs[3])
-	reused := x.addOld(indexed{ID: 2, Expires: never})
+	reused := x.addBehind(refs[3], indexed{ID: 2, Expires: never}) // behind one that is gone
 	want(2, 11, 13, 16)
 	x.remove(reused)
 	want(11, 13, 16)
+	x.addBehind(refs[12], indexed{ID: 17, Expires: never}) // behind the youngest
+	want(11, 13, 16, 17)
 }
 
 // A clock that goes forward and back finds what is due at the time it says.

@@ -73,7 +73,7 @@ listen: ["127.0.0.1:1", ":2"]
 tls: {listen: [":443"], certs: [{cert: a.pem, key: b.pem}]}
 admin: {listen: ":9", token_file: tok, hosts: [Admin.Example]}
 memory: 1.5GiB
-disk: {dir: /d, size: 2GiB, sync: false, shards: 8, admission: sz2}
+disk: {dir: /d, size: 2GiB, sync: false, shards: 8, admission: always}
 upstreams:
   a: {peers: ["http://a:1", "https://b"], balance: hash, host: origin, allow_private: true, max_conns: 7, queue: 0, tries: 2,
       fail: {after: 1, for: 1m}, tls: {name: n, insecure: true}, timeouts: {connect: 2s, first_byte: 3s, idle: 4s}}
@@ -114,7 +114,7 @@ cache_status: {id: node-1, detail: true}
 		"tls":               {s.tls, tlsSettings{[]string{":443"}, []certSettings{{"a.pem", "b.pem"}}}},
 		"admin":             {s.admin, adminSettings{":9", "tok", []string{"admin.example"}}},
 		"memory":            {s.memory, memorySize{bytes: 3 << 29}},
-		"disk":              {s.disk, diskSettings{"/d", 2 << 30, false, 8, "sz2"}},
+		"disk":              {s.disk, diskSettings{"/d", 2 << 30, false, 8, "always"}},
 		"upstreams.a.queue": {s.upstreams["a"].Queue, -1},
 		"upstreams.a.peers": {s.upstreams["a"].Peers, []string{"http://a:1", "https://b"}},
 		"upstreams.a.tls":   {s.upstreams["a"].TLS, origin.TLSConfig{Name: "n", Insecure: true}},

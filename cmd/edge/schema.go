@@ -92,8 +92,8 @@ func (d *diskSettings) schema() map[string]func(value) {
 		"dir":       func(v value) { d.dir = v.text() },
 		"size":      func(v value) { d.size = v.size(16<<20, 1<<50) },
 		"sync":      func(v value) { d.sync = v.flag() },
-		"shards":    func(v value) { d.shards = v.whole(1, 64) },
-		"admission": func(v value) { d.admission = v.choice("always", "sz2") },
+		"shards":    func(v value) { d.shards = v.whole(1, 32) },
+		"admission": func(v value) { d.admission = v.choice("always") },
 	}
 }
 
