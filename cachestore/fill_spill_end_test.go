@@ -260,6 +260,7 @@ func TestSpillIsAbortedWhileAReaderWaitsForTheDisk(t *testing.T) {
 				t.Errorf("reader: %v, want broken", err)
 			}
 			d.is(t, false, 1, 1)
+			r.Close()
 			s.holds(t, 0)
 		})
 	}
@@ -299,6 +300,7 @@ func TestSpillIsAbortedWhileItsWriterWorks(t *testing.T) {
 				t.Errorf("%s: %v, want broken", name, err)
 			}
 			d.is(t, commits, aborts, 1)
+			r.Close()
 			s.holds(t, 0)
 		})
 	}

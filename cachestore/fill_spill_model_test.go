@@ -57,6 +57,7 @@ type spillModel struct {
 	end     string // what the fetch does with a whole body
 	ending  string // what became of it
 	readers sync.WaitGroup
+	follows int // readers that were started
 
 	mu                          sync.Mutex
 	faulted, slow, clean, reads int
@@ -170,6 +171,7 @@ func (m *spillModel) follow() {
 	if m.random.IntN(4) == 0 {
 		leave = m.random.IntN(len(m.content))
 	}
+	m.follows++
 	m.readers.Go(func() {
 		time.Sleep(after)
 		first := off
@@ -250,9 +252,10 @@ func (m *spillModel) check() {
 	if held != 0 {
 		m.t.Errorf("seed %d: %d bytes stay accounted, ended as %s", m.seed, held, m.ending)
 	}
-	// The queue or all of a small body, one that is handed over, one that grows.
-	// A window has its own bound, from a refusal on.
-	bound := int64(max(m.disk.queue, int(m.disk.small/chunk)+1)+2) * 65536
+	// The queue or all of a small body, one that is handed over, one that grows,
+	// and one for each reader that is behind. A window has its own bound, from a
+	// refusal on.
+	bound := int64(max(m.disk.queue, int(m.disk.small/chunk)+1)+2+m.follows) * 65536
 	if m.disk.limit == 0 && most > bound {
 		m.t.Errorf("seed %d: %d bytes were accounted, the bound is %d", m.seed, most, bound)
 	}

@@ -15,7 +15,8 @@ type Loan struct {
 	ref  ref
 	term *lease
 
-	scratch *pageScratch
+	mem     *Memory
+	scratch *pageScratch // counted in memory while it is here
 	raising *raising // nil when the body will not come up to memory
 }
 
@@ -44,7 +45,7 @@ func (t *Tiers) Open(r *Resource, v *Variant) *Loan {
 }
 
 func (t *Tiers) open(k policy.Key, v *Variant) *Loan {
-	l := &Loan{v: v}
+	l := &Loan{v: v, mem: t.mem}
 	if v.Body.InMemory() {
 		return l
 	}
@@ -78,6 +79,7 @@ func (l *Loan) Chunk(ctx context.Context, i int) ([]byte, error) {
 		l.giveUp()
 	}
 	if l.scratch == nil {
+		l.mem.Force(chunkBufferBytes)
 		l.scratch = scratchPool.Get().(*pageScratch)
 	}
 	return l.from.chunk(ctx, l.ref, l.term, i, l.scratch)
@@ -143,6 +145,7 @@ func (l *Loan) Close() {
 	l.giveUp()
 	if l.scratch != nil {
 		keepScratch(l.scratch)
+		l.mem.Release(chunkBufferBytes)
 		l.scratch = nil
 	}
 	if l.from != nil {

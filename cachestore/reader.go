@@ -90,6 +90,7 @@ func (r *Reader) behindLocked() (i int, n int64) {
 // fetch reads chunk i of n bytes back and returns what may be seen of it.
 func (r *Reader) fetch(ctx context.Context, from Spiller, i int, n int64) ([]byte, error) {
 	if r.buffer == nil {
+		r.f.config.Account.Force(chunkBufferBytes)
 		r.buffer = takeChunkBuffer()
 	}
 	p, err := from.Read(ctx, i, r.buffer.B)
@@ -103,10 +104,12 @@ func (r *Reader) fetch(ctx context.Context, from Spiller, i int, n int64) ([]byt
 	f.spill.reading--
 	switch {
 	case f.state == aborted:
-		return nil, f.err
+		err = f.err
 	case r.err != nil:
-		return nil, r.err
-	case err != nil:
+		err = r.err
+	}
+	if err != nil {
+		r.returnBuffer()
 		return nil, err
 	}
 	at := int64(i) * ChunkSize
@@ -168,6 +171,7 @@ func (r *Reader) consumeLocked() {
 func (r *Reader) returnBuffer() {
 	if r.buffer != nil {
 		chunkBuffers.Put(r.buffer)
+		r.f.config.Account.Release(chunkBufferBytes)
 		r.buffer = nil
 	}
 }

@@ -54,6 +54,9 @@ func (f *Fill) letGo() {
 	from.Release()
 }
 
+// chunkBufferBytes is what a chunk takes that is read from disk for one reader.
+const chunkBufferBytes = 64 << 10
+
 // chunkBuffers are for chunks that are read back.
 var chunkBuffers bytebufferpool.Pool
 
