@@ -1,6 +1,7 @@
 package edgetest
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -39,8 +40,13 @@ type Config struct {
 	// Clock is the engine's clock. Without one edge.Config.Now stays nil, as
 	// it is outside tests.
 	Clock *Clock
-	// MemoryBytes is the size of the store; 64 MiB.
+	// MemoryBytes is the size of the memory tier; 64 MiB.
 	MemoryBytes int64
+	// Disk is the directory of a disk tier under it; empty is none. The purge
+	// log lies there, too, so that both outlive a Restart.
+	Disk string
+	// DiskBytes is the quota of the disk tier; 64 MiB.
+	DiskBytes int64
 	// Edge is what the engine is made of; what is empty in it is filled in.
 	Edge edge.Config
 }
@@ -51,12 +57,15 @@ type Harness struct {
 	URL     string // http://127.0.0.1:PORT
 	Client  *http.Client
 	Engine  *edge.Engine
-	Store   *cachestore.Memory
+	Store   cachestore.Store
+	Disk    *cachestore.Disk // nil without a disk tier
 	Purges  *purge.Log
 	Records *Records
 	Log     *Log
 
 	t      testing.TB
+	config Config
+	purges string // the purge log's file
 	wire   Wire
 	served chan error
 	pools  map[string]*origin.Pool
@@ -67,25 +76,41 @@ type Harness struct {
 // New starts an edge that ends with the test.
 func New(t testing.TB, c Config) *Harness {
 	t.Helper()
-	h := &Harness{t: t, Records: &Records{}, Log: &Log{}, served: make(chan error, 1)}
-	var err error
-	size := c.MemoryBytes
-	if size == 0 {
-		size = 64 << 20
+	h := &Harness{t: t, config: c, Records: &Records{}, Log: &Log{}}
+	h.purges = filepath.Join(cmp.Or(c.Disk, t.TempDir()), "purge.db")
+	h.start()
+	t.Cleanup(h.Close)
+	return h
+}
+
+// Restart ends the edge and starts it anew, on another port, with what is on
+// its disk. Each change is made while it does not run. The upstreams must be
+// the Harness's own.
+func (h *Harness) Restart(changes ...func()) {
+	h.t.Helper()
+	h.Close()
+	for _, change := range changes {
+		change()
 	}
-	if h.Store, err = cachestore.NewMemory(cachestore.MemoryConfig{Size: size}); err != nil {
-		t.Fatal(err)
-	}
-	log := purge.Config{Path: filepath.Join(t.TempDir(), "purge.db")}
+	h.start()
+}
+
+// start opens the store and the purge log, and serves.
+func (h *Harness) start() {
+	h.t.Helper()
+	c := h.config
+	log := purge.Config{Path: h.purges}
 	if c.Clock != nil {
 		c.Edge.Now = c.Clock.Now
 		log.Clock = func() int64 { return c.Clock.Now().UnixNano() }
 	}
+	var err error
 	if h.Purges, err = purge.Open(log); err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
+	h.openStore(&c)
 	if h.Engine, err = edge.New(h.fill(c)); err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	if c.Recorder != nil {
 		c.Recorder.engine = h.Engine
@@ -93,18 +118,58 @@ func New(t testing.TB, c Config) *Harness {
 	h.wire = c.Wire(h.Engine)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	h.Addr = l.Addr().String()
 	h.URL = "http://" + h.Addr
-	go func() { h.served <- h.wire.Serve(l, nil) }()
+	h.served, h.closed = make(chan error, 1), false
+	go func(wire Wire, served chan<- error) { served <- wire.Serve(l, nil) }(h.wire, h.served)
 	h.client = &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}
 	h.Client = &http.Client{
 		Transport:     h.client,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	t.Cleanup(h.Close)
-	return h
+}
+
+// openStore makes the memory tier, and puts it over a disk when there is one.
+func (h *Harness) openStore(c *Config) {
+	h.t.Helper()
+	size := cmp.Or(c.MemoryBytes, 64<<20)
+	mem, err := cachestore.NewMemory(cachestore.MemoryConfig{Size: size})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.Store = mem
+	if c.Disk == "" {
+		return
+	}
+	d := cachestore.DiskConfig{
+		Dir: c.Disk, Size: cmp.Or(c.DiskBytes, 64<<20), Queue: size / 16, Seed: 1,
+		PurgeEpoch: h.Purges.Epoch(), PurgeSeq: h.Purges.Index().Now, LastPurge: h.Purges.LastPurge,
+		Log: slog.New(h.Log),
+	}
+	if c.Clock != nil {
+		d.Now = func() int64 { return c.Clock.Now().UnixNano() }
+	}
+	if h.Disk, err = cachestore.OpenDisk(d); err != nil {
+		h.t.Fatal(err)
+	}
+	if h.Store, err = cachestore.NewTiers(mem, h.Disk); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// Settle waits until the disk's index is complete and what was stored is
+// written.
+func (h *Harness) Settle() {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for _, err := range []error{h.Disk.Loaded(ctx), h.Disk.Sync(ctx)} {
+		if err != nil {
+			h.t.Fatal(err)
+		}
+	}
 }
 
 // fill completes the engine's configuration.

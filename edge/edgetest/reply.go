@@ -20,6 +20,10 @@ type Reply struct {
 // ID is the request's id.
 func (r Reply) ID() string { return r.Header.Get("X-Request-Id") }
 
+// diskHost is whom requests name to an edge with a disk: its address changes
+// with a Restart, and what is on disk lies under the host.
+const diskHost = "disk.test"
+
 // Get asks for a path; each line is a field, "Name: value".
 func (h *Harness) Get(path string, lines ...string) Reply {
 	h.t.Helper()
@@ -38,6 +42,9 @@ func (h *Harness) Do(method, path, body string, lines ...string) Reply {
 		h.t.Fatal(err)
 	}
 	q.Header = Header(lines...)
+	if h.config.Disk != "" {
+		q.Host = diskHost
+	}
 	if host := q.Header.Get("Host"); host != "" {
 		q.Host = host
 	}
