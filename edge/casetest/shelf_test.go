@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"edgecache/cachestore"
 	"edgecache/edge"
 	"edgecache/edge/edgetest"
 )
@@ -17,7 +18,8 @@ import (
 const (
 	smallBody = 200_000
 	largeBody = 3 << 20
-	diskGrid  = 64<<10 - 64 // bytes of a chunk
+	diskGrid  = cachestore.ChunkSize
+	broken    = cachestore.DiskEvictedBroken
 )
 
 // shelve starts a site with a disk tier.
@@ -26,6 +28,9 @@ func shelve(t *testing.T, c edgetest.Config) *site {
 	c.Disk = t.TempDir()
 	return open(t, c)
 }
+
+// dir is where the disk tier lies.
+func (s *site) dir() string { return s.Store.Stats().Disk.Dir }
 
 // reshelve restarts the site, so that all that is stored is on disk alone.
 func (s *site) reshelve(changes ...func()) {

@@ -14,3 +14,6 @@ func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Lo
 
 // Advance puts the clock forward.
 func (c *Clock) Advance(d time.Duration) { c.ahead.Add(int64(d)) }
+
+// Ahead tells how far it was put forward.
+func (c *Clock) Ahead() time.Duration { return time.Duration(c.ahead.Load()) }
