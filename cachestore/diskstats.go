@@ -50,7 +50,7 @@ func (d DiskDrop) String() string {
 type DiskStats struct {
 	Dir   string
 	Limit int64 // the quota: live bytes stay below it; 0 when there is no disk tier
-	Live  int64 // what stored objects take
+	Live  int64 // what stored objects take that are written
 	File  int64 // the files as they are
 	Most  int64 // the files are never larger
 

@@ -50,7 +50,7 @@ func (d *Disk) shardStats(n int) (one ShardStats, more shardMore) {
 	_, more.queued, _ = s.queue.state()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	one.Bytes, one.Live, one.Objects = s.file.size(), s.liveLocked(), int64(s.index.len())
+	one.Bytes, one.Live, one.Objects = s.file.size(), s.writtenLocked(), int64(s.index.len())
 	one.Loaded = !s.loading
 	if s.trouble != nil {
 		one.Trouble = s.trouble.Error()
@@ -58,6 +58,18 @@ func (d *Disk) shardStats(n int) (one ShardStats, more shardMore) {
 	more.index, more.leases = s.index.memory(), int64(len(s.leases))
 	more.deferred, more.deferredBytes = int64(len(s.deferred)), s.held
 	return one, more
+}
+
+// writtenLocked is live without what waits to be written: room is made for that
+// when its turn comes.
+func (s *diskShard) writtenLocked() int64 {
+	live := s.liveLocked()
+	for _, c := range s.pending {
+		if c.kind == changePut && c.bytes > 0 {
+			live -= diskBytes(c.body.Size, putBytes)
+		}
+	}
+	return max(live, 0)
 }
 
 // shardMore is what only the sum of all shards shows.

@@ -334,6 +334,6 @@ func (m *Memory) enter(old, new *Resource, fresh []*entry) {
 
 // windowLimit is a fifth of the tier; fills in flight may take half of that.
 func (m *Memory) windowLimit() int64 {
-	whole := (m.config.Size - m.bytes.fixed) / windowShare
+	whole := m.objectBytes() / windowShare
 	return whole - min(whole/2, m.bytes.fills.Load())
 }

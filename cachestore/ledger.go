@@ -20,12 +20,6 @@ func (l *ledger) init(size, fixed int64) {
 	l.used.Store(fixed)
 }
 
-// burden counts n bytes, or takes them back, that the tier needs for others.
-func (l *ledger) burden(n int64) {
-	l.others.Add(n)
-	l.used.Add(n)
-}
-
 // take counts n bytes if used stays within most.
 func (l *ledger) take(n int64) (ok bool) {
 	for {
@@ -47,6 +41,26 @@ func (l *ledger) takeFill(n int64) (ok bool) {
 	}
 	return true
 }
+
+// burden counts n bytes, or takes them back, that the tier below needs of this
+// one. What is left for objects is shared anew, so that the policy goes on
+// deciding who stays, and not the hand.
+func (m *Memory) burden(n int64) {
+	m.bytes.others.Add(n)
+	m.bytes.used.Add(n)
+	m.main.cache.UpdateMaxCost(m.mainBytes())
+	if m.bytes.used.Load() > m.bytes.ease {
+		m.wake()
+	}
+}
+
+// objectBytes is what there is for objects, at least an eighth of the tier.
+func (m *Memory) objectBytes() int64 {
+	return max(m.config.Size-m.bytes.fixed-m.bytes.others.Load(), m.config.Size/8)
+}
+
+// mainBytes is the part of it that is not the window's.
+func (m *Memory) mainBytes() int64 { return m.objectBytes() - m.objectBytes()/windowShare }
 
 // reserve counts n bytes, after making room where it must.
 func (m *Memory) reserve(n int64) (ok bool) {

@@ -107,7 +107,7 @@ func NewMemory(c MemoryConfig) (*Memory, error) {
 			c.Size, c.NominalObject)
 	}
 	m.bytes.init(c.Size, fixed)
-	if err := m.main.open(m, counters, (c.Size-fixed)-(c.Size-fixed)/windowShare); err != nil {
+	if err := m.main.open(m, counters, m.mainBytes()); err != nil {
 		return nil, err
 	}
 	m.workers.Go(m.work)

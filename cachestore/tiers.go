@@ -32,13 +32,8 @@ func NewTiers(mem *Memory, disk *Disk) (*Tiers, error) {
 	}
 	t := &Tiers{mem: mem, disk: disk}
 	mem.below = t
-	mem.bytes.burden(queue)
-	disk.countIn(func(n int64) {
-		mem.bytes.burden(n)
-		if mem.bytes.used.Load() > mem.bytes.ease {
-			mem.wake()
-		}
-	})
+	mem.burden(queue)
+	disk.countIn(mem.burden)
 	return t, nil
 }
 
