@@ -57,7 +57,6 @@ var elsewhere = map[string]string{
 var later = map[string]string{
 	"idle-keepalive": "with the faster lanes",
 	"fd-exhaust":     "with the faster lanes",
-	"unique-keys":    "with the hit ratio",
 }
 
 // TestCases runs every case of testdata that is not another room's, by its id.

@@ -20,6 +20,8 @@ const (
 	largeBody = 3 << 20
 	diskGrid  = cachestore.ChunkSize
 	broken    = cachestore.DiskEvictedBroken
+	tooLarge  = cachestore.DiskDropTooLarge
+	queueFull = cachestore.DiskDropQueue
 )
 
 // shelve starts a site with a disk tier.
