@@ -62,8 +62,8 @@ mutate: ## each hook call taken out in turn: the checklist's tests must notice
 conformance: ## the HTTP cache tests against edge, with the table
 	$(GO) test -count=1 -v ./conformance
 
-demo: ## edge before an origin, under load and purges; TRACE=file replays that
-	@TRACE="$(TRACE)" $(GO) run ./bench/demo
+demo: ## edge before an origin, under load, purges and a restart; TRACE=file replays that, ARGS=-kill restarts by SIGKILL
+	@TRACE="$(TRACE)" $(GO) run ./bench/demo $(ARGS)
 
 soak: cc ## the long ones: all tests ten times, five minutes of each fuzz target
 	CGO_ENABLED=1 $(GO) test -race -count=10 -timeout 4h ./...

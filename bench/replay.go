@@ -31,6 +31,10 @@ type ReplayConfig struct {
 	// Path names the path and query that stand for an object; nil is ObjectPath,
 	// or the log's own uri when Logged.
 	Path func(object uint32) string
+	// Away says of a request that was sent at some moment and failed whether the
+	// target was down on purpose meanwhile. Such a request is counted apart, and
+	// is no error; a wrong answer always is one. nil is never.
+	Away func(sent time.Time) bool
 	// Referee judges the answers; nil expects 200, or anything under 500 when Logged.
 	Referee Referee
 }
@@ -47,6 +51,11 @@ type Referee interface {
 
 // WrongAnswer is an answer that arrived and must not have been given.
 type WrongAnswer struct{ Why string }
+
+func isWrong(err error) bool {
+	var wrong *WrongAnswer
+	return errors.As(err, &wrong)
+}
 
 func (e *WrongAnswer) Error() string { return "wrong answer: " + e.Why }
 
@@ -186,7 +195,7 @@ func (r *replay) take(ctx context.Context) (object uint32, due time.Time, ok boo
 		due = r.start.Add(time.Duration(float64(i) / r.Rate * 1e9))
 	}
 	if r.MaxBytes > 0 && r.bytes.Load() >= r.MaxBytes {
-		r.stop(fmt.Sprintf("after %s of bodies", byteText(r.MaxBytes)))
+		r.stop(fmt.Sprintf("after %s of bodies", ByteText(r.MaxBytes)))
 		return 0, due, false
 	}
 	if r.MaxTime > 0 && max(due.Sub(r.start), time.Since(r.start)) >= r.MaxTime {
@@ -247,12 +256,17 @@ func (c *connection) serve(ctx context.Context) {
 		if !ok || !c.wait(ctx, due) {
 			return
 		}
+		sent := time.Now()
 		said, n, err := c.ask(ctx, object)
 		if ctx.Err() != nil {
 			return // cut by us: not the target's fault
 		}
 		c.run.bytes.Add(n)
-		c.tally.count(said, n, err, time.Since(due))
+		if err != nil && c.run.Away != nil && !isWrong(err) && c.run.Away(sent) {
+			c.tally.away++
+		} else {
+			c.tally.count(said, n, err, time.Since(due))
+		}
 		c.run.bar.Step()
 	}
 }

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -16,8 +15,9 @@ type Result struct {
 	Trace        string             `json:"trace"` // format of the workload
 	Planned      int                `json:"planned"`
 	Requests     int64              `json:"requests"`
-	Errors       int64              `json:"errors"` // no whole answer, or not the status expected
-	Wrong        int64              `json:"wrong"`  // whole answers that must not have been given
+	Errors       int64              `json:"errors"`         // no whole answer, or not the status expected
+	Away         int64              `json:"away,omitempty"` // unanswered while the target was down on purpose; in no other count
+	Wrong        int64              `json:"wrong"`          // whole answers that must not have been given
 	Hits         int64              `json:"hits"`
 	Misses       int64              `json:"misses"`
 	HitRatio     float64            `json:"hit_ratio"`
@@ -61,6 +61,7 @@ const maxComplaints = 10
 // tally counts what one connection sees.
 type tally struct {
 	requests, errors, wrong    int64
+	away                       int64
 	hits, misses               int64
 	bytes, hitBytes, missBytes int64
 	latency                    Histogram
@@ -82,8 +83,7 @@ func (t *tally) count(said cacheSaid, bytes int64, err error, took time.Duration
 	if err == nil {
 		return
 	}
-	var wrong *WrongAnswer
-	if errors.As(err, &wrong) {
+	if isWrong(err) {
 		t.wrong++
 	} else {
 		t.errors++
@@ -107,6 +107,7 @@ func summarize(run *replay, connections []*connection, took time.Duration) *Resu
 		r.Requests += t.requests
 		r.Errors += t.errors
 		r.Wrong += t.wrong
+		r.Away += t.away
 		r.Hits += t.hits
 		r.Misses += t.misses
 		r.Bytes += t.bytes
@@ -164,7 +165,7 @@ func (r *Result) WriteText(w io.Writer) error {
 		line("hit ratio", "unknown: no answer had a Cache-Status of this cache")
 	} else {
 		line("hit ratio", "%.2f %%  (%d hits, %d misses)", 100*r.HitRatio, r.Hits, r.Misses)
-		line("byte hit ratio", "%.2f %%  (of %s)", 100*r.ByteHitRatio, byteText(r.HitBytes+r.MissBytes))
+		line("byte hit ratio", "%.2f %%  (of %s)", 100*r.ByteHitRatio, ByteText(r.HitBytes+r.MissBytes))
 	}
 	l := r.Latency
 	line("latency", "p50 %s, p90 %s, p99 %s, p99.9 %s (min %s, max %s)",
@@ -175,6 +176,9 @@ func (r *Result) WriteText(w io.Writer) error {
 		wrong = fmt.Sprintf(", and %d wrong answers", r.Wrong)
 	}
 	line("errors", "%d%s", r.Errors, wrong)
+	if r.Away > 0 {
+		line("unanswered", "%d while the target was down on purpose", r.Away)
+	}
 	for _, c := range r.Complaints {
 		line("", "%s", c)
 	}
@@ -218,8 +222,8 @@ func msText(v float64) string {
 	return fmt.Sprintf("%.0f ms", v)
 }
 
-// byteText writes bytes with the largest unit that keeps a digit before the point.
-func byteText(n int64) string {
+// ByteText writes bytes with the largest unit that keeps a digit before the point.
+func ByteText(n int64) string {
 	value, unit := float64(n), 0
 	for units := len(byteUnits); value >= 1024 && unit < units-1; unit++ {
 		value /= 1024

@@ -38,36 +38,41 @@ func buildEdge(ctx context.Context, dir string) (string, error) {
 	return binary, nil
 }
 
-// edgeConfig is what the demo decides about its edge.
+// edgeConfig is what the demo decides about its edge. All lives of it have the
+// same addresses, token and directories.
 type edgeConfig struct {
 	binary, dir, origin, memory string
+
+	disk          string // a directory, or off
+	listen, admin string
+	token         string
 }
+
+// newEdgeConfig finds free ports and writes the token's file.
+func newEdgeConfig(binary, dir, origin string) (c edgeConfig, err error) {
+	c = edgeConfig{binary: binary, dir: dir, origin: origin, token: rand.Text()}
+	if c.listen, c.admin, err = freePorts(); err != nil {
+		return c, err
+	}
+	return c, os.WriteFile(c.tokenFile(), []byte(c.token+"\n"), 0o600)
+}
+
+func (c edgeConfig) tokenFile() string { return filepath.Join(c.dir, "token") }
 
 // child is an edge that runs; whoever starts it ends it with stop.
 type child struct {
-	target, admin, token string
-	cmd                  *exec.Cmd
-	output               tail
-	ended                chan struct{} // closed when it ended with err
-	err                  error
+	target, admin string
+	cmd           *exec.Cmd
+	output        tail
+	ended         chan struct{} // closed when it ended with err
+	err           error
 }
 
-// startEdge runs edge on free ports and returns when it is ready.
+// startEdge runs edge and returns when it is ready.
 func startEdge(ctx context.Context, c edgeConfig) (*child, error) {
-	listen, admin, err := freePorts()
-	if err != nil {
-		return nil, err
-	}
-	e := &child{
-		target: "http://" + listen, admin: "http://" + admin,
-		token: rand.Text(), ended: make(chan struct{}),
-	}
-	tokenFile := filepath.Join(c.dir, "token")
-	if err := os.WriteFile(tokenFile, []byte(e.token+"\n"), 0o600); err != nil {
-		return nil, err
-	}
-	e.cmd = exec.Command(c.binary, "--origin", c.origin, "--listen", listen, "--admin", admin,
-		"--token-file", tokenFile, "--memory", c.memory, "--disk", filepath.Join(c.dir, "disk"), "--access-log", "off")
+	e := &child{target: "http://" + c.listen, admin: "http://" + c.admin, ended: make(chan struct{})}
+	e.cmd = exec.Command(c.binary, "--origin", c.origin, "--listen", c.listen, "--admin", c.admin,
+		"--token-file", c.tokenFile(), "--memory", c.memory, "--disk", c.disk, "--access-log", "off")
 	e.cmd.Env = append(os.Environ(),
 		"XDG_STATE_HOME="+filepath.Join(c.dir, "state"), "XDG_CACHE_HOME="+filepath.Join(c.dir, "cache"))
 	e.cmd.Stdout, e.cmd.Stderr = &e.output, &e.output
@@ -84,9 +89,9 @@ func startEdge(ctx context.Context, c edgeConfig) (*child, error) {
 	return e, nil
 }
 
-// freePorts names two addresses that were free a moment ago. edge cannot tell
-// us a port that it chose itself, so somebody may come between; then it ends
-// and the demo with it.
+// freePorts names two addresses that were free a moment ago. They must stay the
+// same over a restart, so edge cannot choose them; if somebody comes between, it
+// ends and the demo with it.
 func freePorts() (listen, admin string, err error) {
 	var addresses [2]string
 	for i := range addresses {
@@ -157,6 +162,20 @@ func (e *child) stop() error {
 	if e.err != nil {
 		return fmt.Errorf("edge ended badly: %w", e.err)
 	}
+	return nil
+}
+
+// kill ends edge as a crash would.
+func (e *child) kill() error {
+	select {
+	case <-e.ended:
+		return fmt.Errorf("edge ended by itself: %v", e.err)
+	default:
+	}
+	if err := e.cmd.Process.Kill(); err != nil {
+		return fmt.Errorf("kill edge: %w", err)
+	}
+	<-e.ended
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"edgecache/bench"
 )
@@ -70,8 +71,12 @@ func TestDemoCommand(t *testing.T) {
 		stderr string
 	}{
 		{"all is well", honest, []string{"-requests", "300"}, 0, "nothing was wrong", ""},
-		{"a trace", honest, []string{"-trace", trace}, 0, "180 in ", ""},
+		{"a trace", honest, []string{"-trace", trace, "-restart=false"}, 0, "180 in ", ""},
 		{"a wrong answer", deaf, []string{"-requests", "300"}, 1, "FAILED: ", ""},
+		{"a restart", lasting, []string{"-requests", "900"}, 0, "restart           by SIGTERM", ""},
+		{"a kill", lasting, []string{"-requests", "900", "-kill"}, 0, "restart           by SIGKILL", ""},
+		{"no restart, no disk", honest, []string{"-requests", "300", "-restart=false", "-disk", "off"}, 0, "nothing was wrong", ""},
+		{"purges that a restart undoes", amnesiac, []string{"-requests", "900"}, 1, "wrong answers", ""},
 		{"edge ends badly", lingering, []string{"-requests", "300"}, 1, "", "exit status 3"},
 		{"edge does not start", stillborn, nil, 1, "", "this edge does not start"},
 		{"no such trace", honest, []string{"-trace", "nowhere"}, 1, "", "nowhere"},
@@ -131,5 +136,56 @@ func TestPathsAndTagsNameObjects(t *testing.T) {
 		if o, ok := w.at(path); ok {
 			t.Errorf("%q is object %d, want none", path, o)
 		}
+	}
+}
+
+func TestTiersAreReadFromMetrics(t *testing.T) {
+	got, err := parseTiers(strings.NewReader(`# HELP edge_cache_hits_total Answers that a tier gave.
+edge_cache_hits_total{tier="disk"} 7
+edge_cache_hits_total{tier="memory"} 1.5e+06
+edge_cache_hit_bytes_total{tier="disk"} 900
+edge_cache_bytes{tier="disk"} 40
+edge_cache_limit_bytes{tier="disk"} 50
+edge_cache_evictions_total{reason="oldest",tier="disk"} 3
+`))
+	if err != nil || got["disk"] != (tier{7, 900, 40, 50}) || got["memory"].Hits != 1.5e6 || len(got) != 2 {
+		t.Errorf("%+v, error %v", got, err)
+	}
+	if sum := got.plus(tiers{"disk": {3, 100, 99, 99}}); sum["disk"] != (tier{10, 1000, 40, 50}) {
+		t.Errorf("with an earlier life %+v", sum)
+	}
+}
+
+func TestCourseTellsBeforeFromAfter(t *testing.T) {
+	c := course{restart: -1}
+	if _, _, _, window := c.ratios(); window != 0 || c.since() != 0 {
+		t.Errorf("without a restart the window is %d, since it %d", window, c.since())
+	}
+	for range 100 {
+		c.note(true)
+	}
+	c.cut()
+	for i := range 200 {
+		c.note(i >= 50 && i%2 == 0)
+	}
+	before, after, end, window := c.ratios()
+	if before != 1 || after != 0.25 || end != 0.5 || window != 100 || c.since() != 200 {
+		t.Errorf("%v, %v, %v over %d, %d since; want 1, 0.25, 0.5 over 100, 200", before, after, end, window, c.since())
+	}
+}
+
+func TestOutageExcusesOnlyWhatMetIt(t *testing.T) {
+	var o outage
+	before := time.Now()
+	if o.covers(before) || o.lasted() != 0 {
+		t.Error("it covers before it was")
+	}
+	o.begin()
+	if !o.covers(before) || !o.covers(time.Now()) {
+		t.Error("it does not cover while it is")
+	}
+	o.end()
+	if !o.covers(before) || o.covers(time.Now()) {
+		t.Error("it covers what was sent behind it, or not what was sent before")
 	}
 }

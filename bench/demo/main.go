@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"edgecache/bench"
+	"edgecache/cachestore"
 )
 
 // options are the flags; what is not a flag is fixed so that results compare.
@@ -35,6 +36,9 @@ type options struct {
 	purges      float64
 	maxTime     time.Duration
 	maxBytes    int64
+	disk        string
+	restart     bool
+	kill        bool
 }
 
 func main() {
@@ -50,16 +54,19 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	f.SetOutput(stderr)
 	f.StringVar(&o.trace, "trace", os.Getenv("TRACE"), "trace or access log to replay, or a name in $EDGE_SHARED/traces; default a made workload")
 	f.StringVar(&o.binary, "edge", "", "edge to run; default it is built from this tree")
-	f.StringVar(&o.memory, "memory", "128MiB", "memory that edge gets")
+	f.StringVar(&o.memory, "memory", "", "memory that edge gets; default a tenth of the objects' bytes")
+	f.StringVar(&o.disk, "disk", "", "directory of edge's disk tier, or off; default a temporary one")
+	f.BoolVar(&o.restart, "restart", true, "restart edge in the middle, while the load goes on")
+	f.BoolVar(&o.kill, "kill", false, "restart it by SIGKILL")
 	f.StringVar(&o.out, "out", "", "file that the result is also written to, with date and machine")
-	f.IntVar(&o.requests, "requests", 20_000, "requests of the made workload")
+	f.IntVar(&o.requests, "requests", 30_000, "requests of the made workload")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of the made workload")
 	f.Float64Var(&o.zipf, "zipf", 0.9, "exponent of popularity of the made workload")
 	f.Float64Var(&o.rate, "rate", 0, "requests a second; default 1500, for a long trace up to 3000")
 	f.IntVar(&o.connections, "connections", 32, "client connections")
 	f.Float64Var(&o.purges, "purges", 15, "purges a second")
 	f.DurationVar(&o.maxTime, "max-time", 25*time.Second, "longest replay")
-	f.Int64Var(&o.maxBytes, "max-bytes", 2_000_000_000, "most body bytes")
+	f.Int64Var(&o.maxBytes, "max-bytes", 3_000_000_000, "most body bytes")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -79,7 +86,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "demo:", err)
 		return 2
 	}
-	result, err := show(ctx, o, stderr)
+	result, err := show(ctx, &o, stderr)
 	if err != nil {
 		fmt.Fprintln(stderr, "demo:", err)
 		return 1
@@ -104,15 +111,22 @@ func heading(now time.Time, o options) string {
 	if o.trace != "" {
 		name = filepath.Base(o.trace)
 	}
-	return fmt.Sprintf("%s  %s  %s/%s  %d cores\n%s, edge with %s of memory\n\n",
-		now.UTC().Format(time.RFC3339), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), name, o.memory)
+	disk := "a disk tier"
+	if o.disk == "off" {
+		disk = "no disk"
+	}
+	return fmt.Sprintf("%s  %s  %s/%s  %d cores\n%s, edge with %s of memory and %s\n\n",
+		now.UTC().Format(time.RFC3339), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), name, o.memory, disk)
 }
 
-// show runs the whole demo once.
-func show(ctx context.Context, o options, stderr io.Writer) (*report, error) {
+// show runs the whole demo once. What was left to it in o it fills in.
+func show(ctx context.Context, o *options, stderr io.Writer) (*report, error) {
 	workload, err := o.workload()
 	if err != nil {
 		return nil, err
+	}
+	if o.memory == "" {
+		o.memory = tenth(workload)
 	}
 	dir, err := os.MkdirTemp("", "edge-demo-")
 	if err != nil {
@@ -132,27 +146,49 @@ func show(ctx context.Context, o options, stderr io.Writer) (*report, error) {
 		return nil, err
 	}
 	defer origin.Close()
-	child, err := startEdge(ctx, edgeConfig{binary: binary, dir: dir, origin: origin.URL, memory: o.memory})
+	c, err := newEdgeConfig(binary, dir, origin.URL)
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(stderr, "origin %s, edge %s, admin %s\n", origin.URL, child.target, child.admin)
-	result, err := drive(ctx, plan{
-		world: w, target: child.target, admin: child.admin, token: child.token,
+	c.memory, c.disk = o.memory, o.disk
+	if c.disk == "" {
+		c.disk = filepath.Join(dir, "disk")
+	}
+	edge, err := begin(ctx, c, o.kill)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(stderr, "origin %s, edge http://%s with %s of memory, admin http://%s\n", origin.URL, c.listen, o.memory, c.admin)
+	p := plan{
+		world: w, target: "http://" + c.listen, admin: "http://" + c.admin, token: c.token,
 		rate: o.rateFor(workload), connections: o.connections, purgeRate: o.purges,
 		maxTime: o.maxTime, maxBytes: o.maxBytes, progress: stderr,
-	})
-	if stopErr := child.stop(); stopErr != nil {
+	}
+	if o.restart {
+		p.again = edge
+	}
+	result, err := drive(ctx, p)
+	if stopErr := edge.now.stop(); stopErr != nil {
 		err = errors.Join(err, stopErr)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, child.said())
+		return nil, fmt.Errorf("%w\n%s", err, edge.now.said())
 	}
 	return result, nil
 }
 
+// tenth is a tenth of what all objects together have, at least what edge takes.
+func tenth(w *bench.Workload) string {
+	all := int64(0)
+	for _, size := range w.Sizes {
+		all += size
+	}
+	const mib = 1 << 20
+	return fmt.Sprintf("%dMiB", (max(all/10, cachestore.MinMemory)+mib-1)/mib)
+}
+
 // workload loads the trace that was named, or makes one. Objects of a made
-// one end at 2 MiB, so that 2 GB of bodies are enough for its requests.
+// one end at 2 MiB, so that 3 GB of bodies are enough for its requests.
 func (o options) workload() (*bench.Workload, error) {
 	if o.trace != "" {
 		return bench.LoadFile(findTrace(o.trace), bench.Limits{})

@@ -45,6 +45,10 @@ type purger struct {
 	client  *http.Client
 	buf     []byte
 	tally   purgeTally
+
+	turn      uint64 // requests of the replay after which edge is restarted; 0 is never
+	down      outage
+	restarted restart
 }
 
 // purgeTally counts what the purger did and saw.
@@ -76,12 +80,13 @@ func newPurger(p *plan, r *referee) *purger {
 
 // run purges at a steady pace until done is closed, but never fewer than one
 // whole round, so that every kind is seen; it stays within its share of bytes.
+// In the middle it restarts edge.
 func (p *purger) run(ctx context.Context, done <-chan struct{}) {
-	defer p.client.CloseIdleConnections()
 	pace := time.NewTicker(max(time.Duration(1e9/p.purgeRate), time.Microsecond))
 	defer pace.Stop()
 	over := false
-	for n := 0; (!over || n < len(round)) && p.tally.Bytes < p.purgerBytes(); n++ {
+	for n := 0; !over || n < len(round); n++ {
+		p.atTurn(ctx)
 		select {
 		case <-done:
 			over = true
@@ -89,8 +94,21 @@ func (p *purger) run(ctx context.Context, done <-chan struct{}) {
 		case <-ctx.Done():
 			return
 		}
-		p.purge(ctx, round[n%len(round)])
+		if p.tally.Bytes < p.purgerBytes() {
+			p.purge(ctx, round[n%len(round)])
+		}
 	}
+	p.atTurn(ctx)
+}
+
+// atTurn does what is due at some point of the replay: the restart, and the look
+// at the tiers behind it.
+func (p *purger) atTurn(ctx context.Context) {
+	if p.turn > 0 && p.referee.asked.Load() >= p.turn {
+		p.turn = 0
+		p.restart(ctx)
+	}
+	p.look(ctx)
 }
 
 // purge changes some objects, purges them, and reads them and others again.

@@ -14,11 +14,22 @@ import (
 // was sent is wrong, and so is any byte that its version does not have.
 type referee struct {
 	world  *world
+	course course
 	asked  atomic.Uint64
 	recent [1024]atomic.Uint32 // what was asked for lately, so popular ones most often
 }
 
-var _ bench.Referee = (*referee)(nil)
+// replayReferee judges the replay's answers, and takes down their course.
+type replayReferee struct{ *referee }
+
+var _ bench.Referee = replayReferee{}
+
+// Judge is the referee's.
+func (r replayReferee) Judge(o uint32, floor uint64, res *http.Response, buf []byte) (int64, error) {
+	n, err := r.referee.Judge(o, floor, res, buf)
+	r.course.note(bench.Hit(res.Header, "edge"))
+	return n, err
+}
 
 // Floor notes the request and returns the least version that may answer it.
 func (r *referee) Floor(o uint32) uint64 {

@@ -14,6 +14,9 @@ type report struct {
 	Objects   int // of the workload
 	Fetched   int // whole answers of the origin
 	Confirmed int // 304 answers of the origin
+	Tiers     tiers
+	Wanted    bool // a restart
+	Restart   restart
 }
 
 // wrongAnswers counts both the replay's and the purger's.
@@ -38,7 +41,49 @@ func (r *report) faults() (faults []string) {
 	fault(r.Replay.Hits == 0, "nothing came from the cache")
 	fault(acknowledged == 0, "nothing was purged")
 	fault(r.Purges.Reread == 0, "nothing that was purged was read again")
+	fault(r.Restart.Err != nil, "the restart failed: %v", r.Restart.Err)
+	fault(r.Wanted && !r.Restart.Done && r.Restart.Err == nil, "the replay ended before the restart")
 	return faults
+}
+
+// tierText tells what memory and disk gave, both lives of a restarted edge
+// together, and how full they are.
+func (r *report) tierText(line func(name, format string, args ...any)) {
+	all := r.Tiers.plus(r.Restart.Ended)
+	for _, name := range []string{"memory", "disk"} {
+		t, ok := all[name]
+		if !ok {
+			continue
+		}
+		line(name, "%.0f hits with %s of bodies; %s of %s in use at the end",
+			t.Hits, bench.ByteText(int64(t.HitBytes)), bench.ByteText(int64(t.Bytes)), bench.ByteText(int64(t.Limit)))
+	}
+}
+
+func (r *report) restartText(line func(name, format string, args ...any)) {
+	again := &r.Restart
+	if !again.Done {
+		return
+	}
+	how := "SIGTERM"
+	if again.Killed {
+		how = "SIGKILL"
+	}
+	line("restart", "by %s in the middle, down for %.0f ms; %d requests of the replay found nobody",
+		how, again.Down.Seconds()*1000, r.Replay.Away)
+	line("hit ratio", "before it %.2f %%, right after it %.2f %%, at the end %.2f %%  (%d answers each)",
+		100*again.Before, 100*again.After, 100*again.End, again.Window)
+	if again.Early != nil {
+		line("hits after it", "%s", fromDisk("of the first", again.Early))
+	}
+	line("", "%s", fromDisk("of all", r.Tiers))
+}
+
+// fromDisk says how many hits of a life came from disk.
+func fromDisk(which string, t tiers) string {
+	disk := t["disk"].Hits
+	all := disk + t["memory"].Hits
+	return fmt.Sprintf("%s %.0f, %.0f from disk (%.0f %%)", which, all, disk, 100*disk/max(all, 1))
 }
 
 // text is the report for people.
@@ -47,6 +92,8 @@ func (r *report) text() string {
 	line := func(name, format string, args ...any) { bench.AppendLine(&out, name, format, args...) }
 	p := &r.Purges
 	r.Replay.WriteText(&out)
+	r.tierText(line)
+	r.restartText(line)
 	line("origin requests", "%d for %d objects, and %d answered 304", r.Fetched, r.Objects, r.Confirmed)
 	line("purges", "%d by url and %d more during its fill, %d by tag, %d by prefix: %d objects changed and purged",
 		p.Purges[byURL], p.Purges[midFill], p.Purges[byTag], p.Purges[byPrefix], p.Objects)

@@ -3,13 +3,16 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -31,6 +34,8 @@ const (
 	failing     manner = "answers 503 now and then"
 	lingering   manner = "ends with an error"
 	stillborn   manner = "never starts"
+	lasting     manner = "keeps what it stored over a restart"
+	amnesiac    manner = "finds after a restart what was purged before"
 )
 
 // standIn is a cache as simple as can be, with the two doors of edge.
@@ -40,18 +45,20 @@ type standIn struct {
 
 	mu     sync.Mutex
 	stored map[string]stored // by host and uri
+	first  map[string]stored // what was stored first under each
 	purges int
 	served int
+	hits   int
 	fills  map[string]*sync.Mutex // by key and number of purges: who fetches, and who waits for that
 }
 
 type stored struct {
-	header http.Header
-	body   []byte
+	Header http.Header
+	Body   []byte
 }
 
 func newStandIn(m manner, origin string) *standIn {
-	return &standIn{manner: m, origin: origin, stored: make(map[string]stored), fills: make(map[string]*sync.Mutex)}
+	return &standIn{manner: m, origin: origin, stored: make(map[string]stored), first: make(map[string]stored), fills: make(map[string]*sync.Mutex)}
 }
 
 // ServeHTTP is the data port.
@@ -70,7 +77,7 @@ func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		s.keep(key, answer, before)
 	}
-	body := answer.body
+	body := answer.Body
 	switch {
 	case s.manner == failing && turn%50 == 0:
 		http.Error(w, "not now", http.StatusServiceUnavailable)
@@ -82,7 +89,7 @@ func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		body = body[:len(body)-1]
 	}
 	for _, name := range []string{"ETag", "Cache-Control"} {
-		w.Header().Set(name, answer.header.Get(name))
+		w.Header().Set(name, answer.Header.Get(name))
 	}
 	w.Header().Set("Cache-Status", "edge; fwd=uri-miss")
 	if hit {
@@ -95,7 +102,9 @@ func (s *standIn) look(key string) (answer stored, hit bool, purges, turn int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.served++
-	answer, hit = s.stored[key]
+	if answer, hit = s.stored[key]; hit {
+		s.hits++
+	}
 	return answer, hit, s.purges, s.served
 }
 
@@ -135,6 +144,39 @@ func (s *standIn) keep(key string, answer stored, before int) {
 		return
 	}
 	s.stored[key] = answer
+	if _, known := s.first[key]; !known {
+		s.first[key] = answer
+	}
+}
+
+// save writes what is stored into a file, load reads it.
+func (s *standIn) save(file string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	what := s.stored
+	if s.manner == amnesiac {
+		what = s.first
+	}
+	all, err := json.Marshal(what)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, all, 0o600)
+}
+
+func (s *standIn) load(file string) error {
+	all, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return errors.Join(err, json.Unmarshal(all, &s.stored))
+}
+
+// metrics is the part of edge's that the demo reads.
+func (s *standIn) metrics(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprintf(w, "# TYPE edge_cache_hits_total counter\nedge_cache_hits_total{tier=\"memory\"} %d\nedge_other{a=\"b\",tier=\"c\"} x\n", s.hits)
 }
 
 // purge is the admin port's POST /v1/purge.
@@ -172,7 +214,7 @@ func covers(scope string, selectors []string, key string, answer stored) bool {
 				return true
 			}
 		case "tag":
-			for _, tag := range strings.Fields(answer.header.Get("Surrogate-Key")) {
+			for _, tag := range strings.Fields(answer.Header.Get("Surrogate-Key")) {
 				if tag == selector {
 					return true
 				}
@@ -186,6 +228,7 @@ func covers(scope string, selectors []string, key string, answer stored) bool {
 func (s *standIn) admin() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/purge", s.purge)
+	mux.HandleFunc("GET /metrics", s.metrics)
 	mux.HandleFunc("GET /readyz", func(http.ResponseWriter, *http.Request) {})
 	return mux
 }
@@ -232,7 +275,8 @@ func TestMain(m *testing.M) {
 func beEdge(m manner, args []string) int {
 	f := flag.NewFlagSet("edge", flag.ContinueOnError)
 	origin, listen, admin := f.String("origin", "", ""), f.String("listen", "", ""), f.String("admin", "", "")
-	for _, other := range []string{"token-file", "memory", "disk", "access-log"} {
+	disk := f.String("disk", "", "")
+	for _, other := range []string{"token-file", "memory", "access-log"} {
 		f.String(other, "", "")
 	}
 	if f.Parse(args) != nil || m == stillborn {
@@ -242,11 +286,22 @@ func beEdge(m manner, args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	cache := newStandIn(m, *origin)
+	file := filepath.Join(filepath.Dir(*disk), "stand-in")
+	if err := cache.load(file); err != nil {
+		fmt.Println(err)
+		return 1
+	}
 	go http.ListenAndServe(*listen, cache)
 	go http.ListenAndServe(*admin, cache.admin())
 	<-ctx.Done()
-	if m == lingering {
+	switch m {
+	case lingering:
 		return 3
+	case lasting, amnesiac:
+		if err := cache.save(file); err != nil {
+			fmt.Println(err)
+			return 1
+		}
 	}
 	return 0
 }
