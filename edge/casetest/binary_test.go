@@ -154,8 +154,34 @@ func (p *process) purgeCall(body string) (id string, seq uint64) {
 	return answer.ID, answer.Seq
 }
 
-// purgeVariants: one purge of a url takes all variants, and holds though the
-// program is killed as soon as it has answered.
+// disk asks the admin port how the disk tier is, until ok.
+func (p *process) disk(what string, ok func(d diskState) bool) {
+	p.t.Helper()
+	edgetest.Wait(p.t, what, func() bool {
+		q, err := http.NewRequest("GET", "http://"+p.admin+"/v1/disk", nil)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		q.Header.Set("Authorization", "Bearer "+adminToken)
+		q.Close = true
+		res, err := http.DefaultClient.Do(q)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		defer res.Body.Close()
+		var d diskState
+		if err := json.NewDecoder(res.Body).Decode(&d); err != nil {
+			p.t.Fatal(err)
+		}
+		return ok(d)
+	})
+}
+
+// diskState is a part of what GET /v1/disk answers.
+type diskState struct{ Objects, Queued int64 }
+
+// purgeVariants: one purge of a url takes all variants, in memory and on disk,
+// and holds though the program is killed as soon as it has answered.
 func purgeVariants(t *testing.T) {
 	o := edgetest.NewOrigin(t)
 	o.OnFunc("/x", func(r edgetest.Seen) edgetest.Answer {
@@ -174,10 +200,13 @@ func purgeVariants(t *testing.T) {
 	if n := o.Asked("/x"); n != 3 {
 		t.Fatalf("the origin was asked %d times for three variants", n)
 	}
-	p.purgeCall(`{"type": "uri", "selectors": ["http://a.test/x"], "purge": true}`)
-	for _, kind := range kinds {
-		if got := p.get("/x", kind); isHit(got) {
-			t.Errorf("%s after the purge: %s", kind, show(got))
+	p.disk("the variants to be on disk", func(d diskState) bool { return d.Objects == 3 && d.Queued == 0 })
+	p.kill()
+	p = launch(t, disk, o.URL)
+	p.disk("the variants to be loaded", func(d diskState) bool { return d.Objects == 3 })
+	for _, kind := range kinds[:2] { // the third stays on disk alone
+		if got := p.get("/x", kind); !isHit(got) || "X-Kind: "+got.Body != kind {
+			t.Errorf("%s after kill and start, without a purge: %s", kind, show(got))
 		}
 	}
 	id, seq := p.purgeCall(`{"type": "uri", "selectors": ["http://a.test/x"], "purge": true}`)
@@ -187,7 +216,7 @@ func purgeVariants(t *testing.T) {
 	before := o.Asked("/x")
 	for _, kind := range kinds {
 		if got := p.get("/x", kind); isHit(got) || got.Status != 200 {
-			t.Errorf("%s after kill and start: %s", kind, show(got))
+			t.Errorf("%s after purge, kill and start: %s", kind, show(got))
 		}
 	}
 	if n := o.Asked("/x"); n != before+3 {
@@ -224,10 +253,13 @@ func checkPurgeLog(t *testing.T, disk, id string, seq uint64) {
 	}
 }
 
+// diskFiles are the names that the disk tier's directory has, and no others.
+var diskFiles = []string{"lock", "purge.db", "seed", "shard-0.db", "shard-1.db", "shard-2.db", "shard-3.db"}
+
 // pathDisk: no name that a client writes becomes the name of a file.
 func pathDisk(t *testing.T) {
 	o := edgetest.NewOrigin(t)
-	o.On("*", edgetest.Text(200, "page", fresh))
+	o.On("*", edgetest.Text(200, "page", fresh, "Surrogate-Key: ../../escaped"))
 	disk := filepath.Join(t.TempDir(), "disk")
 	p := launch(t, disk, o.URL)
 	files := func() (names []string) {
@@ -242,16 +274,36 @@ func pathDisk(t *testing.T) {
 		return names
 	}
 	before := files()
+	stored := int64(0)
 	for _, target := range []string{
 		"/../../escaped", "/..%2f..%2fescaped", "/%2e%2e/%2e%2e/escaped", "/..%5c..%5cescaped", "/escaped%00.db",
 		"//escaped", "/" + strings.Repeat("e", 4000), "/purge.db", "/seed", "/lock", "/?../../escaped", "/CON", "/a:b",
+		"/shard-0.db", "/shard-0.db.bad", "/?\\..\\escaped", "/%01%7f%ff",
 	} {
-		if got := p.get(target); got.Status != 200 && got.Status != 400 {
+		switch got := p.get(target); got.Status {
+		case 200:
+			stored++
+		case 400:
+		default:
 			t.Errorf("%s: %s", target, show(got))
 		}
 	}
-	p.purgeCall(`{"type": "tag", "selectors": ["../../escaped"], "purge": true}`)
+	p.disk("what was fetched to be on disk", func(d diskState) bool { return d.Objects >= stored/2 && d.Queued == 0 })
 	if after := files(); !slices.Equal(before, after) {
 		t.Errorf("files before %v, after %v", before, after)
+	}
+	p.kill()
+	p = launch(t, disk, o.URL)
+	p.purgeCall(`{"type": "tag", "selectors": ["../../escaped"], "purge": true}`)
+	list, err := os.ReadDir(disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, f := range list {
+		names = append(names, f.Name())
+	}
+	if !slices.Equal(names, diskFiles) {
+		t.Errorf("the disk's directory has %v, want %v", names, diskFiles)
 	}
 }
