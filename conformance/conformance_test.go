@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -40,11 +41,28 @@ type report struct {
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	install(t)
-	addrs := freeAddrs(t, 3)
-	origin, data, admin := addrs[0], addrs[1], addrs[2]
-	startEdge(t, origin, data, admin)
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		addrs := freeAddrs(t)
+		startEdge(t, addrs, nil)
+		suite(t, addrs)
+	})
+	t.Run("disk", func(t *testing.T) {
+		t.Parallel()
+		addrs := freeAddrs(t)
+		startEdge(t, addrs, smallOverDisk(t))
+		defer flood(t, addrs)()
+		suite(t, addrs)
+		if n := diskHits(t, addrs); n < leastFromDisk {
+			t.Errorf("%d answers came from disk, want at least %d: else this is the memory's test again", n, leastFromDisk)
+		}
+	})
+}
 
-	got, table := run(t, "--target", "http://"+data, "--origin-port", port(t, origin))
+// suite runs the tests through an edge and wants of them what edge has to pass.
+func suite(t *testing.T, addrs addresses) {
+	t.Helper()
+	got, table := run(t, "--target", "http://"+addrs.data, "--origin-port", port(t, addrs.origin))
 	t.Logf("\n%s", table)
 	for _, want := range []struct {
 		kind       string
@@ -68,7 +86,7 @@ func TestConformance(t *testing.T) {
 func TestRunnerTellsACacheFromAPipe(t *testing.T) {
 	t.Parallel()
 	install(t)
-	origin := freeAddrs(t, 1)[0]
+	origin := freeAddrs(t).origin
 	pipe := httptest.NewServer(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: origin}))
 	defer pipe.Close()
 
@@ -101,7 +119,7 @@ func TestRunnerRefusesWhatIsNotOurOrigin(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", "runner.mjs", "--target", stranger.URL, "--origin-port", port(t, freeAddrs(t, 1)[0]))
+	cmd := exec.CommandContext(ctx, "node", "runner.mjs", "--target", stranger.URL, "--origin-port", port(t, freeAddrs(t).origin))
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "does not lead to our origin") {
 		t.Errorf("runner against a stranger: %v, want an error that says so\n%s", err, out)
@@ -163,17 +181,20 @@ func run(t *testing.T, args ...string) (report, string) {
 }
 
 // startEdge builds edge, without the race detector whatever this test has, starts it
-// under edge.yaml with other ports, and stops it at the test's end.
-func startEdge(t *testing.T, origin, data, admin string) {
+// under edge.yaml with other ports and other changes, and stops it at the test's end.
+func startEdge(t *testing.T, addrs addresses, changes map[string]string) {
 	t.Helper()
 	dir := t.TempDir()
 	binary, config := filepath.Join(dir, "edge"), filepath.Join(dir, "edge.yaml")
 	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "../cmd/edge").CombinedOutput(); err != nil {
 		t.Fatalf("build cmd/edge: %v\n%s", err, out)
 	}
-	writeConfig(t, config, map[string]string{
-		"127.0.0.1:21000": origin, "127.0.0.1:21100": data, "127.0.0.1:21145": admin,
-	})
+	replace := maps.Clone(changes)
+	if replace == nil {
+		replace = map[string]string{}
+	}
+	replace["127.0.0.1:21000"], replace["127.0.0.1:21100"], replace["127.0.0.1:21145"] = addrs.origin, addrs.data, addrs.admin
+	writeConfig(t, config, replace)
 
 	log := new(bytes.Buffer)
 	cmd := exec.Command(binary, "serve", "--config", config)
@@ -186,11 +207,11 @@ func startEdge(t *testing.T, origin, data, admin string) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() { stopEdge(t, cmd, ended, log) })
-	awaitReady(t, "http://"+admin+"/readyz", ended)
+	awaitReady(t, "http://"+addrs.admin+"/readyz", ended)
 }
 
-// writeConfig writes edge.yaml to path with each address replaced; each must be in
-// it exactly once.
+// writeConfig writes edge.yaml to path with each key of replace replaced; each must
+// be in it exactly once.
 func writeConfig(t *testing.T, path string, replace map[string]string) {
 	t.Helper()
 	text, err := os.ReadFile("edge.yaml")
@@ -251,19 +272,22 @@ func stopEdge(t *testing.T, cmd *exec.Cmd, ended chan error, log *bytes.Buffer) 
 	}
 }
 
-// freeAddrs returns n different loopback addresses on which nothing listens.
-func freeAddrs(t *testing.T, n int) []string {
+// addresses are those of an origin and of an edge before it.
+type addresses struct{ origin, data, admin string }
+
+// freeAddrs returns three different loopback addresses on which nothing listens.
+func freeAddrs(t *testing.T) addresses {
 	t.Helper()
-	var addrs []string
-	for range n {
+	var free [3]string
+	for i := range free {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer l.Close() // only when all are found, so that none comes twice
-		addrs = append(addrs, l.Addr().String())
+		free[i] = l.Addr().String()
 	}
-	return addrs
+	return addresses{free[0], free[1], free[2]}
 }
 
 func port(t *testing.T, addr string) string {
