@@ -65,8 +65,9 @@ conformance: ## the HTTP cache tests against edge, with the table
 demo: ## edge before an origin, under load, purges and a restart; TRACE=file replays that, ARGS=-kill restarts by SIGKILL
 	@TRACE="$(TRACE)" $(GO) run ./bench/demo $(ARGS)
 
-soak: cc ## the long ones: all tests ten times, five minutes of each fuzz target
+soak: cc ## the long ones: all tests ten times, a million unique urls, five minutes of each fuzz target
 	CGO_ENABLED=1 $(GO) test -race -count=10 -timeout 4h ./...
+	EDGE_UNIQUE=1000000 $(GO) test -count=1 -v -timeout 1h -run 'TestCases/unique-keys' ./edge/casetest
 	$(MAKE) fuzz FUZZTIME=5m
 
 bench: ## every benchmark
