@@ -20,7 +20,7 @@ import (
 const (
 	floodBytes    = 24 << 10
 	floodEvery    = 10 * time.Millisecond
-	leastFromDisk = 30
+	leastFromDisk = 15
 )
 
 // smallOverDisk are the changes to edge.yaml, with an origin for the flood.
@@ -33,7 +33,7 @@ func smallOverDisk(t *testing.T) map[string]string {
 	}))
 	t.Cleanup(origin.Close)
 	return map[string]string{
-		`disk: {dir: "off"}`: fmt.Sprintf("memory: 4MiB\ndisk: {dir: %q, size: 256MiB}", t.TempDir()),
+		`disk: {dir: "off"}`: fmt.Sprintf("memory: 8MiB\ndisk: {dir: %q, size: 256MiB, shards: 1}", t.TempDir()),
 		"upstreams:\n":       fmt.Sprintf("upstreams:\n  flood: {peers: [%q]}\n", origin.URL),
 		"routes:\n":          "routes:\n  - match: {path: /flood}\n    upstream: flood\n",
 	}
