@@ -78,9 +78,14 @@ const (
 )
 
 // uniqueKeys: a flood of urls that nobody asks for twice leaves the hot set where
-// it is, and the disk within its quota. EDGE_UNIQUE says how many there are.
+// it is, and the disk within its quota. EDGE_UNIQUE says how many there are. With
+// the race detector sync.Pool loses at random what is put into it, Ristretto's
+// counts of hits among it: then there are few, and the ratio says nothing.
 func uniqueKeys(t *testing.T) {
 	n := 100_000
+	if raced {
+		n = 10_000
+	}
 	if soak, err := strconv.Atoi(os.Getenv("EDGE_UNIQUE")); err == nil {
 		n = soak
 	}
@@ -93,7 +98,7 @@ func uniqueKeys(t *testing.T) {
 	st := s.Store.Stats().Disk
 	t.Logf("hot set of %d objects: hit ratio %.4f alone, %.4f among %d unique urls; disk %.1f of %.1f MiB, files %.1f of %.1f, %d stored, %d dropped at a full queue",
 		hotObjects, warm, flooded, n, mib(st.Live), mib(st.Limit), mib(st.File), mib(st.Most), st.Stored, st.Dropped[queueFull])
-	if flooded < warm-0.05 {
+	if flooded < warm-0.05 && !raced {
 		t.Errorf("the hot set's hit ratio fell from %.4f to %.4f, want less than 5 points", warm, flooded)
 	}
 	if st.Stored < uint64(n)/4 {
