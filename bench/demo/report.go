@@ -71,7 +71,7 @@ func (r *report) restartText(line func(name, format string, args ...any)) {
 	}
 	line("restart", "by %s in the middle, down for %.0f ms; %d requests of the replay found nobody",
 		how, again.Down.Seconds()*1000, r.Replay.Away)
-	line("hit ratio", "before it %.2f %%, right after it %.2f %%, at the end %.2f %%  (%d answers each)",
+	line("over the restart", "hit ratio before it %.2f %%, right after it %.2f %%, at the end %.2f %%  (%d answers each)",
 		100*again.Before, 100*again.After, 100*again.End, again.Window)
 	if again.Early != nil {
 		line("hits after it", "%s", fromDisk("of the first", again.Early))
