@@ -178,7 +178,7 @@ func (p *process) disk(what string, ok func(d diskState) bool) {
 }
 
 // diskState is a part of what GET /v1/disk answers.
-type diskState struct{ Objects, Queued int64 }
+type diskState struct{ Objects, Queued, File int64 }
 
 // purgeVariants: one purge of a url takes all variants, in memory and on disk,
 // and holds though the program is killed as soon as it has answered.
