@@ -216,7 +216,7 @@ func (d *Disk) openShard(n int) (*diskShard, error) {
 		queue: newQueue(d.config.Queue / int64(d.config.Shards)), reads: make(chan struct{}, d.config.Reads),
 		gone: make(chan struct{}), loaded: make(chan struct{}),
 		index: &index{}, state: state, loading: true, touched: map[policy.Hash]struct{}{},
-		pending: map[ref]*change{}, leases: map[ref]*lease{}, deferred: map[ref]deferral{},
+		pending: map[ref]*change{}, unsaved: map[ref]int64{}, leases: map[ref]*lease{}, deferred: map[ref]deferral{},
 	}
 	for _, id := range loose {
 		s.dropID(id)

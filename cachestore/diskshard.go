@@ -35,6 +35,8 @@ type diskShard struct {
 	loading  bool
 	touched  map[policy.Hash]struct{} // keys that changed while it loads; nil afterwards
 	pending  map[ref]*change          // not on disk yet, or on the move: read from memory
+	unsaved  map[ref]int64            // what is in the index and not on disk yet, with its bytes
+	waiting  int64                    // the sum of unsaved
 	leases   map[ref]*lease
 	deferred map[ref]deferral
 	held     int64       // bytes of deferred
@@ -60,11 +62,17 @@ func diskBytes(body int64, meta uint32) int64 {
 	return body + int64(meta) + objectBytes + chunks*chunkBytes
 }
 
-// live is what all that is stored takes on disk.
+// live is what all that is stored takes on disk, without what waits to be written.
 func (s *diskShard) liveLocked() int64 {
 	body := s.index.bodyBytes()
 	n := int64(s.index.len())
-	return body + s.index.metaBytes() + n*objectBytes + (body/ChunkSize+n)*chunkBytes
+	return body + s.index.metaBytes() + n*objectBytes + (body/ChunkSize+n)*chunkBytes - s.waiting
+}
+
+// savedLocked says that an object waits no longer: it is on disk, or will not be.
+func (s *diskShard) savedLocked(r ref) {
+	s.waiting -= s.unsaved[r]
+	delete(s.unsaved, r)
 }
 
 // A BodyID of the disk tier has its highest bit set, then the shard's life, then
@@ -183,6 +191,8 @@ func (s *diskShard) putLocked(k policy.Key, v *Variant) {
 		s.d.drop(DiskDropQueue)
 		return
 	}
+	s.unsaved[c.ref] = diskBytes(b.Size, putBytes)
+	s.waiting += s.unsaved[c.ref]
 	b.ID, b.used = s.bodyID(c.ref), s.index.used(c.ref)
 }
 
@@ -215,6 +225,7 @@ func (s *diskShard) dropLocked(r ref) {
 		return
 	}
 	*s.slotLocked(in.Hash)++
+	s.savedLocked(r)
 	c := s.pending[r]
 	delete(s.pending, r)
 	if c != nil && c.kind == changePut && !c.taken && c.spill == nil && s.leases[r] == nil {

@@ -150,34 +150,31 @@ type job struct {
 	refused []*change // puts whose records are over the limits
 }
 
-// record builds the record of a change; nil, and one refused more, when it is
-// over the limits.
-func (s *diskShard) record(c *change, m *metaRecord, refused []*change) ([]byte, []*change) {
-	p, err := appendMeta(nil, s.seal, c.id, m)
-	if err != nil {
-		return nil, append(refused, c)
-	}
-	return p, refused
-}
-
-// wanted leaves out what has no record and needs one.
-func wanted(puts []*change, metas [][]byte) ([]*change, [][]byte) {
-	n := 0
-	for i, c := range puts {
-		if c.kind == changeChunk || metas[i] != nil {
-			puts[n], metas[n] = c, metas[i]
-			n++
-		}
-	}
-	return puts[:n], metas[:n]
-}
-
 // prepare takes what is still wanted of a batch, and makes room for it.
 func (s *diskShard) prepare(batch []*change) *job {
 	j := &job{batch: batch}
+	s.recordAll(j, s.collect(j))
 	s.mu.Lock()
-	s.revokeLocked()
+	s.makeRoomLocked(j)
+	s.state.PurgeHigh = max(s.state.PurgeHigh, s.d.lastPurge())
+	j.state = s.state
+	s.mu.Unlock()
 	for _, c := range batch {
+		if c.kind == changeMark && c.swept > 0 {
+			j.state.Swept = max(j.state.Swept, c.swept)
+		}
+	}
+	s.readMoves(j)
+	return j
+}
+
+// collect takes what is still wanted of a batch, and returns what the records of
+// the job's puts say; that of a chunk says nothing.
+func (s *diskShard) collect(j *job) (records []metaRecord) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.revokeLocked()
+	for _, c := range j.batch {
 		switch c.kind {
 		case changePut, changeRevise:
 			in, ok := s.index.get(c.ref)
@@ -186,45 +183,47 @@ func (s *diskShard) prepare(batch []*change) *job {
 				continue
 			}
 			c.taken, c.id = true, in.ID // it may have moved since
-			if c.kind == changePut && c.spill == nil {
-				j.need += diskBytes(in.Body, in.Meta)
-			}
 			j.puts = append(j.puts, c)
+			records = append(records, metaRecord{
+				Order: c.order, PurgeGen: s.state.PurgeGen, Variant: c.v, BodySize: c.v.Body.Size, Trailer: c.v.Body.Trailer, Full: c.key.Full,
+			})
 		case changeChunk:
 			if c.spill.over.Load() && !c.spill.stored.Load() {
 				continue // its deletion follows
 			}
-			j.need += int64(len(c.p)) + chunkBytes
 			j.puts = append(j.puts, c)
+			records = append(records, metaRecord{})
 		case changeDrop, changeUnlist:
 			j.drops = append(j.drops, c)
 		}
 	}
-	s.makeRoomLocked(j)
-	s.state.PurgeHigh = max(s.state.PurgeHigh, s.d.lastPurge())
-	j.state = s.state
-	gen := s.state.PurgeGen
-	records := make([]metaRecord, len(j.puts))
-	for i, c := range j.puts {
+	return records
+}
+
+// recordAll builds the records of a job and counts the bytes that it needs. What
+// is over a record's limits is refused.
+func (s *diskShard) recordAll(j *job, records []metaRecord) {
+	puts := j.puts
+	j.puts = nil
+	for i, c := range puts {
+		var meta []byte
 		if c.kind != changeChunk {
-			records[i] = metaRecord{Order: c.order, PurgeGen: gen, Variant: c.v, BodySize: c.v.Body.Size, Trailer: c.v.Body.Trailer, Full: c.key.Full}
+			var err error
+			if meta, err = appendMeta(nil, s.seal, c.id, &records[i]); err != nil {
+				j.refused = append(j.refused, c)
+				continue
+			}
+		}
+		j.puts, j.metas = append(j.puts, c), append(j.metas, meta)
+		switch {
+		case c.kind == changeChunk:
+			j.need += int64(len(c.p)) + chunkBytes
+		case c.spill != nil: // its chunks are there
+			j.need += objectBytes + int64(len(meta))
+		case c.kind == changePut:
+			j.need += diskBytes(c.body.Size, uint32(len(meta)))
 		}
 	}
-	s.mu.Unlock()
-	j.metas = make([][]byte, len(j.puts))
-	for i, c := range j.puts {
-		if c.kind != changeChunk {
-			j.metas[i], j.refused = s.record(c, &records[i], j.refused)
-		}
-	}
-	j.puts, j.metas = wanted(j.puts, j.metas)
-	for _, c := range batch {
-		if c.kind == changeMark && c.swept > 0 {
-			j.state.Swept = max(j.state.Swept, c.swept)
-		}
-	}
-	s.readMoves(j)
-	return j
 }
 
 // apply writes the transaction.
@@ -309,6 +308,7 @@ func (s *diskShard) settlePutLocked(c *change, meta int, err error) {
 		return
 	}
 	if c.kind == changePut {
+		s.savedLocked(c.ref)
 		s.d.stored(c.body.Size + int64(meta))
 		s.looseLocked(c.spill)
 	}
