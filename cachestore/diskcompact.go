@@ -55,34 +55,47 @@ func (s *diskShard) askCompact(ctx context.Context) error {
 
 // compact copies the file into a new one, which takes its place. It runs on the
 // writer's goroutine. What fails leaves the old file as it was.
-func (s *diskShard) compact() (err error) {
+func (s *diskShard) compact() error {
 	path := s.file.path + newSuffix
-	_ = os.Remove(path)
-	to, err := openFile(path, fileOptions{most: int64(s.file.most), noSync: true, open: s.d.config.open})
+	to, err := s.copyTo(path)
+	if err == nil {
+		if err = os.Rename(path, s.file.path); err != nil {
+			err = errors.Join(err, to.close(), os.Remove(path))
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("compact %s: %w", s.file.path, err)
 	}
+	to.open.Load().NoSync = s.d.config.NoSync
+	return errors.Join(s.file.become(to), syncDir(s.d.config.Dir)) // there is no way back from here
+}
+
+// copyTo copies what is in the file to a new one, and syncs it.
+func (s *diskShard) copyTo(path string) (to *diskFile, err error) {
+	_ = os.Remove(path)
+	to, err = openFile(path, fileOptions{most: int64(s.file.most), noSync: true, open: s.d.config.open})
+	if err != nil {
+		return nil, errors.Join(err, removed(path))
+	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("compact %s: %w", s.file.path, err), to.close(), os.Remove(path))
+			err = errors.Join(err, to.close(), removed(path))
 		}
 	}()
 	for _, name := range [][]byte{bucketState, bucketObjects, bucketChunks, bucketFills} {
 		if err := s.copyBucket(to, name); err != nil {
-			return err
+			return to, err
 		}
 	}
-	if err := to.sync(); err != nil {
+	return to, to.sync()
+}
+
+// removed removes a file that may be there.
+func removed(path string) error {
+	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	if err := os.Rename(path, s.file.path); err != nil {
-		return err
-	}
-	if err := syncDir(s.d.config.Dir); err != nil {
-		return err
-	}
-	to.open.Load().NoSync = s.d.config.NoSync
-	return s.file.become(to)
+	return nil
 }
 
 // copyBucket copies one bucket, a few MiB a transaction.
@@ -108,7 +121,7 @@ func (s *diskShard) copyBucket(to *diskFile, name []byte) error {
 		if err != nil {
 			return err
 		}
-		if s.isGone() {
+		if s.isGone() || s.d.stopping() {
 			return errRetired
 		}
 		from = next

@@ -32,6 +32,7 @@ const (
 type diskFile struct {
 	path   string
 	most   int // bytes; bbolt's MaxSize between two deletions
+	widest int // bytes; most, or how long the file was when it was opened with a smaller most
 	broken atomic.Bool
 	open   atomic.Pointer[openDB] // a compaction puts another in its place
 }
@@ -73,6 +74,7 @@ func openFile(path string, o fileOptions) (f *diskFile, err error) {
 		db.AllocSize = allocStep
 		db.pages = pages{file: db.file, size: db.Info().PageSize}
 		f.open.Store(db)
+		f.widest = max(f.most, int(f.size()))
 		return db.whole()
 	})
 	if err == nil {
@@ -127,10 +129,11 @@ func (f *diskFile) update(write func(*bbolt.Tx) error) error {
 }
 
 // shrink is update for what only deletes. It may use the last pages, which
-// nothing else gets: a deletion needs some itself.
+// nothing else gets: a deletion needs some itself. In a file that was longer once
+// there may be no other free ones.
 func (f *diskFile) shrink(write func(*bbolt.Tx) error) error {
 	db := f.open.Load()
-	db.MaxSize = f.most + deletionRoom
+	db.MaxSize = f.widest + deletionRoom
 	defer func() { db.MaxSize = f.most }()
 	return f.update(write)
 }
@@ -233,9 +236,14 @@ func (f *diskFile) sync() error { return f.guard(f.open.Load().Sync) }
 // become makes f the file that other is; other must not be used any more. It
 // waits for those who read from what f was.
 func (f *diskFile) become(other *diskFile) error {
+	f.widest = other.widest
 	old := f.open.Swap(other.open.Load())
 	return f.guard(old.Close)
 }
+
+// over says whether the file is longer than it may ever get, which it is when its
+// most was larger once.
+func (f *diskFile) over() bool { return f.size() > int64(f.most)+deletionRoom }
 
 // size is the file's length in bytes; 0 when it cannot be told.
 func (f *diskFile) size() int64 {
@@ -250,7 +258,7 @@ func (f *diskFile) size() int64 {
 // and the mark that it was not is taken away.
 func (f *diskFile) finish(noSync bool) error {
 	if noSync && !f.broken.Load() {
-		err := f.update(func(tx *bbolt.Tx) error {
+		err := f.shrink(func(tx *bbolt.Tx) error {
 			b := tx.Bucket(bucketState)
 			state, err := readState(b.Get(stateKey))
 			if err != nil {

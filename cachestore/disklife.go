@@ -51,7 +51,8 @@ func (d *Disk) retire(s *diskShard, why error) {
 	d.mu.Unlock()
 }
 
-// keep opens again what could not be opened, until Close.
+// keep opens again what could not be opened, and makes fit what could not be made
+// so, until Close.
 func (d *Disk) keep() {
 	t := time.NewTicker(reopenEvery)
 	defer t.Stop()
@@ -62,7 +63,9 @@ func (d *Disk) keep() {
 			return
 		}
 		for n := range d.shards {
-			if d.shards[n].Load() == nil {
+			if s := d.shards[n].Load(); s != nil {
+				s.fit()
+			} else {
 				d.install(n)
 			}
 		}

@@ -58,7 +58,7 @@ func (d *Disk) prepareFile(f *diskFile, n int) (state shardState, loose []uint64
 	}
 	d.distrust(&state)
 	state.Boot = d.boot
-	return state, loose, f.update(func(tx *bbolt.Tx) error {
+	return state, loose, f.shrink(func(tx *bbolt.Tx) error {
 		for _, name := range [][]byte{bucketState, bucketObjects, bucketChunks, bucketFills} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
@@ -153,6 +153,7 @@ func (s *diskShard) loadIndex(until uint64) {
 	s.loading, s.touched = false, nil
 	s.mu.Unlock()
 	close(s.loaded)
+	s.fit()
 	s.d.log.Debug("disk shard is loaded", "file", s.file.path, "objects", objects)
 }
 

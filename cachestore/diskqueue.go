@@ -16,6 +16,7 @@ const (
 	changeUnlist                    // a record, of a body that is still read
 	changeDrop                      // a record and all chunks of its id
 	changeCompact                   // the whole file into a new one
+	changeFit                       // the same, once what is stored is within the quota
 	changeMark                      // nothing by itself: whoever waits learns that all before it is durable
 )
 

@@ -32,7 +32,7 @@ func (s *diskShard) makeRoomLocked(j *job) {
 	s.evictExpiredLocked(j, room)
 	budget := min(j.need, commitBytes/2) // what may be copied
 	spared := 0
-	for r := s.index.oldest(); r != 0 && s.usedLocked() > room; {
+	for r := s.index.oldest(); r != 0 && s.usedLocked() > room && !s.pacedLocked(j); {
 		next := s.index.younger(r)
 		switch {
 		case s.leases[r] != nil || s.pending[r] != nil:
@@ -64,7 +64,7 @@ func (j *job) moving(r ref) bool {
 
 func (s *diskShard) evictExpiredLocked(j *job, room int64) {
 	now := seconds32(s.d.now())
-	for s.usedLocked() > room {
+	for s.usedLocked() > room && !s.pacedLocked(j) {
 		r, ok := s.index.expired(now)
 		if !ok || s.pending[r] != nil {
 			return

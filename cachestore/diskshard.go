@@ -44,6 +44,8 @@ type diskShard struct {
 	version  [256]uint32 // changes by hash: who read the disk asks whether it still counts
 	trouble  error       // why it does not write
 	rest     resting     // how long it does not
+	fitting  bool        // a changeFit is on its way
+	fitAt    int64       // Unix nanoseconds before which there is no other
 	refs     []ref       // scratch
 	counted  int64       // bytes of memory that the index was last said to take
 	retired  atomic.Bool // gone was closed

@@ -122,6 +122,7 @@ func (s *diskShard) commit(batch []*change) {
 	}
 	s.compactAsked(j)
 	s.settle(j, err)
+	s.fitAsked(j, err)
 	if errors.Is(err, errBroken) {
 		s.d.retire(s, err)
 	}
