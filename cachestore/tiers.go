@@ -103,7 +103,11 @@ func (t *Tiers) holds(b *Body) bool {
 func (t *Tiers) Chunk(ctx context.Context, b *Body, i int) ([]byte, error) {
 	l := t.open(policy.Key{}, &Variant{Body: b})
 	defer l.Close()
-	return l.Chunk(ctx, i)
+	c, err := l.Chunk(ctx, i)
+	if l.scratch != nil {
+		l.scratch.entry = nil // the chunk is the caller's
+	}
+	return c, err
 }
 
 // Hit marks v as used, in both tiers.
