@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// forgetPages takes what is clean of a file out of the page cache. What is mapped
+// and was touched through the mapping stays.
+func forgetPages(f *os.File) error {
+	const dontNeed = 4 // POSIX_FADV_DONTNEED
+	if _, _, errno := syscall.Syscall6(syscall.SYS_FADVISE64, f.Fd(), 0, 0, dontNeed, 0, 0); errno != 0 {
+		return fmt.Errorf("fadvise %s: %w", f.Name(), errno)
+	}
+	return nil
+}
+
+func syncData(f *os.File) error { return syscall.Fdatasync(int(f.Fd())) }
+
+// traffic is what the process has moved so far, in bytes.
+type traffic struct {
+	calls          int64 // handed to write calls, whatever became of it
+	written, fetch int64 // to the device, and from it
+	faults         int64 // of pages that had to come from the device; not in bytes
+}
+
+// trafficNow reads /proc/self/io, and asks for the faults.
+func trafficNow() (t traffic, err error) {
+	text, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		return t, err
+	}
+	into := map[string]*int64{"wchar": &t.calls, "write_bytes": &t.written, "read_bytes": &t.fetch}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		if p := into[name]; p != nil {
+			if *p, err = strconv.ParseInt(value, 10, 64); err != nil {
+				return t, err
+			}
+		}
+	}
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return t, fmt.Errorf("getrusage: %w", err)
+	}
+	t.faults = usage.Majflt
+	return t, nil
+}
+
+// since is what was moved between two looks.
+func (t traffic) since(before traffic) traffic {
+	return traffic{t.calls - before.calls, t.written - before.written, t.fetch - before.fetch, t.faults - before.faults}
+}
+
+func (t *traffic) add(o traffic) {
+	t.calls, t.written, t.fetch, t.faults = t.calls+o.calls, t.written+o.written, t.fetch+o.fetch, t.faults+o.faults
+}

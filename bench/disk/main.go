@@ -1,0 +1,121 @@
+// Command disk measures the disk tier beside what a plain file can do, in the
+// same run: hits, stores with what they write, and whether either holds up hits
+// of memory.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"edgecache/bench"
+)
+
+// options are the flags.
+type options struct {
+	parts  string
+	dir    string
+	out    string
+	rounds int
+	span   time.Duration
+	bytes  int64
+	rate   int
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func parseFlags(args []string, stderr io.Writer) (options, error) {
+	var o options
+	f := flag.NewFlagSet("disk", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&o.parts, "parts", "hits,fills,stalls", "what to measure")
+	f.StringVar(&o.dir, "dir", "", "directory on the disk to measure; default is a temporary one")
+	f.StringVar(&o.out, "out", "", "file that the result is also written to, with date and machine")
+	f.IntVar(&o.rounds, "rounds", 5, "interleaved rounds")
+	f.DurationVar(&o.span, "span", 500*time.Millisecond, "how long one measurement of hits takes; of stalls four times as long")
+	f.Int64Var(&o.bytes, "bytes", 96<<20, "bytes of bodies that one measurement of stores writes, and that hits read from")
+	f.IntVar(&o.rate, "rate", 1000, "memory hits a second while looking for stalls")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if f.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	if o.rounds < 1 || o.span <= 0 || o.bytes < 8<<20 || o.rate < 1 {
+		return o, errors.New("give at least one round, some time, 8 MiB and one hit a second")
+	}
+	return o, nil
+}
+
+// run returns the exit code: 0 measured, 1 something went wrong, 2 wrong usage.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, err := parseFlags(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "disk:", err)
+		return 2
+	}
+	runtime.GOMAXPROCS(2)
+	text, err := measure(ctx, o)
+	fmt.Fprint(stdout, text)
+	if err == nil && o.out != "" {
+		err = os.WriteFile(o.out, []byte(heading(time.Now(), o)+text), 0o644)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "disk:", err)
+		return 1
+	}
+	return 0
+}
+
+// heading says when and on what a kept result came about.
+func heading(now time.Time, o options) string {
+	return fmt.Sprintf("%s  %s  %s/%s  %d cores, GOMAXPROCS %d\n%s, %d interleaved rounds, each figure is min / median / max of them\n\n",
+		now.UTC().Format(time.RFC3339), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.GOMAXPROCS(0),
+		o.parts, o.rounds)
+}
+
+// measure does what was asked for, in a directory that is gone afterwards.
+func measure(ctx context.Context, o options) (text string, err error) {
+	dir, err := os.MkdirTemp(o.dir, "edge-disk-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	known := map[string]func(context.Context, options, string, *strings.Builder) error{
+		"hits": hits, "fills": fills, "stalls": stalls,
+	}
+	var out strings.Builder
+	for part := range strings.SplitSeq(o.parts, ",") {
+		f := known[part]
+		if f == nil {
+			return out.String(), fmt.Errorf("there is no part %q", part)
+		}
+		fmt.Fprintf(&out, "%s\n", part)
+		if err := f(ctx, o, dir, &out); err != nil {
+			return out.String(), fmt.Errorf("%s: %w", part, err)
+		}
+		out.WriteByte('\n')
+	}
+	return out.String(), nil
+}
+
+// line adds a named figure to the result.
+func line(out *strings.Builder, name, format string, args ...any) {
+	bench.AppendLine(out, "  "+name, format, args...)
+}

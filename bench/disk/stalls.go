@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	coldSize    = 64 << 10
+	coldReaders = 2
+	forgetEvery = 1000 * time.Millisecond
+)
+
+// stalls measures hits of memory over HTTP/1.1 in three ways, in turn: alone;
+// while the disk tier is read cold and written as fast as it goes; and while a
+// plain file is, by as many goroutines, which shows what of it is the machine's.
+func stalls(ctx context.Context, o options, dir string, out *strings.Builder) error {
+	m, err := openMix(ctx, o, filepath.Join(dir, "stalls"))
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	ways := []struct {
+		name string
+		load func(context.Context) error
+	}{{"alone", nil}, {"with the disk tier", m.tierLoad}, {"with a plain file", m.plainLoad}}
+	results := make([]stallFigures, len(ways))
+	for range o.rounds {
+		for i, w := range ways {
+			if err := m.round(ctx, w.load, &results[i]); err != nil {
+				return fmt.Errorf("%s: %w", w.name, err)
+			}
+		}
+	}
+	line(out, "hits", "%d a second asked for on %d connections, each of %d KiB; µs from when each was due", o.rate, hotConns, hotSize>>10)
+	for i, w := range ways {
+		results[i].report(out, w.name)
+	}
+	if n := m.site.elsewhere.Load(); n > 0 {
+		line(out, "not hits of memory", "%d", n)
+	}
+	return nil
+}
+
+// stallFigures are what one way gave, a round each.
+type stallFigures struct {
+	p50, p99, p999, most spread // µs
+	hits                 spread // a second
+	reads, writes        spread // MiB/s of the load
+	device               spread // MiB/s that were read from the device
+	faults               spread // page faults a second that waited for the device: each holds up a thread and its P
+}
+
+func (s *stallFigures) report(out *strings.Builder, name string) {
+	line(out, name, "")
+	line(out, "  p50, p99", "%s, %s", s.p50, s.p99)
+	line(out, "  p99.9, max", "%s, %s", s.p999, s.most)
+	line(out, "  hits a second", "%s", s.hits)
+	line(out, "  major faults", "%s a second", s.faults)
+	line(out, "  load", "%s MiB/s read, of it %s from the device, %s MiB/s written", s.reads, s.device, s.writes)
+}
+
+// mix is an edge with hot objects in memory, and cold ones on disk.
+type mix struct {
+	o       options
+	s       *shelf
+	site    *site
+	plain   *plain
+	scratch string // where the plain load writes
+	files   []*os.File
+	cold    int // objects
+	next    int // the one that is stored next
+
+	read, written atomic.Int64
+}
+
+func openMix(ctx context.Context, o options, dir string) (m *mix, err error) {
+	m = &mix{o: o, cold: int(o.bytes) / coldSize, scratch: dir + ".written"}
+	if m.s, err = openShelf(dir, 128<<20, 3*o.bytes); err != nil {
+		return nil, err
+	}
+	if err = m.s.fillUp(ctx, 0, m.cold, coldSize); err != nil {
+		return nil, err
+	}
+	m.next = m.cold
+	if m.plain, err = writePlain(dir+".plain", m.s, m.cold, coldSize); err != nil {
+		return nil, err
+	}
+	if m.files, err = m.s.files(); err != nil {
+		return nil, err
+	}
+	m.site, err = openSite(ctx, m.s, filepath.Join(dir, "purge.db"))
+	return m, err
+}
+
+func (m *mix) close() {
+	m.site.close()
+	for _, f := range m.files {
+		_ = f.Close()
+	}
+	_ = m.plain.remove()
+	_ = m.s.close()
+}
+
+// round measures hits while a load runs; nil is none.
+func (m *mix) round(ctx context.Context, load func(context.Context) error, to *stallFigures) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	m.read.Store(0)
+	m.written.Store(0)
+	failed := make(chan error, 1)
+	if load == nil {
+		failed <- nil
+	} else {
+		go func() { failed <- load(ctx) }()
+	}
+	before, err := trafficNow()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	h, err := m.site.hit(ctx, m.o.rate, 4*m.o.span)
+	took := time.Since(began).Seconds()
+	after, _ := trafficNow()
+	stop()
+	if err := errors.Join(err, <-failed); err != nil {
+		return err
+	}
+	micros := func(d time.Duration) float64 { return float64(d) / 1e3 }
+	to.p50, to.p99 = append(to.p50, micros(h.Quantile(0.5))), append(to.p99, micros(h.Quantile(0.99)))
+	to.p999, to.most = append(to.p999, micros(h.Quantile(0.999))), append(to.most, micros(h.Max()))
+	to.hits = append(to.hits, float64(m.o.rate)*(4*m.o.span).Seconds()/took)
+	to.reads = append(to.reads, float64(m.read.Load())/mib/took)
+	to.writes = append(to.writes, float64(m.written.Load())/mib/took)
+	to.device = append(to.device, float64(after.since(before).fetch)/mib/took)
+	to.faults = append(to.faults, float64(after.since(before).faults)/took)
+	return nil
+}
+
+// together runs readers, a writer, and what makes the page cache forget, until
+// the context ends.
+func (m *mix) together(ctx context.Context, files []*os.File, read func(*rand.Rand) error, write func() error) error {
+	var running sync.WaitGroup
+	errs := make(chan error, coldReaders+2)
+	loop := func(do func() error) {
+		running.Go(func() {
+			for ctx.Err() == nil {
+				if err := do(); err != nil && ctx.Err() == nil {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	for g := range coldReaders {
+		random := rand.New(rand.NewPCG(uint64(g), 5))
+		loop(func() error { return read(random) })
+	}
+	loop(write)
+	loop(func() error {
+		t := time.NewTimer(forgetEvery)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+		for _, f := range files {
+			if err := forgetPages(f); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	running.Wait()
+	close(errs)
+	return <-errs
+}
+
+// tierLoad reads chunks that do not come up to memory, and stores.
+func (m *mix) tierLoad(ctx context.Context) error {
+	return m.together(ctx, m.files, func(random *rand.Rand) error {
+		from := m.next - m.cold // what was stored last is still there
+		r, err := m.s.tiers.Load(ctx, keyOf(from+random.IntN(m.cold)))
+		if err != nil {
+			return nil // evicted
+		}
+		for i := range r.Variants[0].Body.Chunks() {
+			c, err := m.s.tiers.Chunk(ctx, r.Variants[0].Body, i)
+			if err != nil {
+				return nil // the same
+			}
+			m.read.Add(int64(len(c)))
+		}
+		return nil
+	}, func() error {
+		m.written.Add(coldSize)
+		i := m.next
+		m.next++
+		return m.s.put(ctx, i, coldSize)
+	})
+}
+
+// plainLoad does the same to plain files.
+func (m *mix) plainLoad(ctx context.Context) error {
+	out, err := os.Create(m.scratch)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(m.scratch)
+	defer out.Close()
+	at := int64(0)
+	return m.together(ctx, []*os.File{m.plain.f, out}, func(random *rand.Rand) error {
+		var sum uint32
+		buf := buffers.Get().(*[]byte)
+		defer buffers.Put(buf)
+		m.read.Add(coldSize)
+		return m.plain.read(random, *buf, &sum)
+	}, func() error {
+		if _, err := out.WriteAt(m.s.body(int(at/coldSize), coldSize), at%m.o.bytes); err != nil {
+			return err
+		}
+		m.written.Add(coldSize)
+		if at += coldSize; at%plainSync == 0 {
+			return syncData(out)
+		}
+		return nil
+	})
+}
+
+var buffers = sync.Pool{New: func() any { p := make([]byte, coldSize); return &p }}
