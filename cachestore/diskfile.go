@@ -230,6 +230,21 @@ func (f *diskFile) warm(from, to uint64) error {
 	})
 }
 
+// warmEnd brings into the page cache what adding the next ids will touch through
+// the mapping.
+func (f *diskFile) warmEnd() error {
+	return f.view(func(db *openDB, tx *bbolt.Tx) error {
+		for _, name := range [][]byte{bucketObjects, bucketChunks} {
+			if b := tx.Bucket(name); b != nil && b.Root() != 0 {
+				if err := db.pages.warmEnd(uint64(b.Root())); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
 // sync brings to the disk what was written without.
 func (f *diskFile) sync() error { return f.guard(f.open.Load().Sync) }
 

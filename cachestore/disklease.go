@@ -25,8 +25,8 @@ func (s *diskShard) lend(id BodyID) (r ref, l *lease, in indexed, ok bool) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if in, ok = s.index.get(r); !ok || s.retired.Load() || s.deferredLocked(r) {
-		return 0, nil, in, false
+	if in, ok = s.index.get(r); !s.index.shows(r) || s.retired.Load() {
+		return 0, nil, in, false // what is hidden may be half deleted
 	}
 	if l = s.leases[r]; l == nil {
 		l = &lease{}

@@ -65,7 +65,11 @@ func (p *pacer) put(key, seed, size int) {
 		p.checkpoint()
 		p.waiting = int64(size) + 1<<10
 	}
-	if err := storetest.Put(p.s, storetest.Key(key), storetest.Variant(""), storetest.Content(seed, size)); err != nil {
+	v := storetest.Variant("")
+	if key%10 != 0 { // the tenth ones are expired from the start
+		v.Validators.ETag = []byte(`"1"`)
+	}
+	if err := storetest.Put(p.s, storetest.Key(key), v, storetest.Content(seed, size)); err != nil {
 		p.t.Fatalf("%d bytes: %v", size, err)
 	}
 	p.written += int64(size)
@@ -161,6 +165,33 @@ func TestDiskQuota(t *testing.T) {
 	}
 	if r, err := s.Disk().Check(ctx); err != nil || r.Broken > 0 || r.Orphans > 0 || r.Objects != d.Objects {
 		t.Errorf("check: %+v, error %v, want %d objects", r, err, d.Objects)
+	}
+}
+
+// TestDiskKeepsWhatIsUsed: an object that is read now and then stays while four
+// times the quota passes by, one that is too large to be copied and for memory, too.
+func TestDiskKeepsWhatIsUsed(t *testing.T) {
+	const quota, small, large = 32 << 20, 40_000, 3 << 20
+	s := openSized(t, t.TempDir(), 8<<20, quota, func(c *cachestore.DiskConfig) { c.NoSync, c.Shards = true, 1 })
+	p := &pacer{t: t, s: s}
+	p.put(1, 1, small)
+	p.put(2, 2, large)
+	p.put(3, 3, large) // nobody asks for this one
+	for i := 11; p.written < 4*quota; i++ {
+		p.put(i, i, 64<<10)
+		if i%64 != 0 {
+			continue
+		}
+		p.checkpoint()
+		for key, size := range map[int]int{1: small, 2: large} {
+			if got, err := lookUp(s, key); err != nil || !bytes.Equal(got, storetest.Content(key, size)) {
+				t.Fatalf("after %d MiB object %d is %d bytes, error %v", p.written>>20, key, len(got), err)
+			}
+		}
+	}
+	p.checkpoint()
+	if _, err := lookUp(s, 3); !errors.Is(err, cachestore.ErrAbsent) {
+		t.Errorf("what nobody asked for: error %v, want that it is absent", err)
 	}
 }
 

@@ -16,7 +16,7 @@ type move struct {
 }
 
 const (
-	moveMost    = 1 << 20 // bytes of the largest body that is copied; a larger one stays where it is
+	moveMost    = 1 << 20 // bytes of the largest body that is copied; a larger one goes round where it is
 	spareMost   = 256     // used objects that one transaction passes over
 	widenAtMost = 8 << 20 // bytes that are freed when the file is at its largest
 )
@@ -38,11 +38,14 @@ func (s *diskShard) makeRoomLocked(j *job) {
 		case s.leases[r] != nil || s.pending[r] != nil:
 		case s.index.wasUsed(r) && spared < spareMost:
 			spared++
-			s.index.unuse(r)
-			if in, _ := s.index.get(r); in.Body <= moveMost && in.Body <= budget {
-				budget -= diskBytes(in.Body, in.Meta)
-				j.moves = append(j.moves, &move{ref: r, from: in.ID})
+			in, _ := s.index.get(r)
+			if in.Body > moveMost || in.Body > budget {
+				s.index.renew(r)
+				break
 			}
+			s.index.unuse(r)
+			budget -= diskBytes(in.Body, in.Meta)
+			j.moves = append(j.moves, &move{ref: r, from: in.ID})
 		default:
 			s.evictLocked(j, r, DiskEvictedOldest)
 		}
@@ -178,10 +181,13 @@ func (s *diskShard) settleMovesLocked(j *job, err error) {
 	}
 }
 
-// warm reads what the deletions will touch, so that the mapping's faults find it
+// warm reads what new ids and the deletions will touch, so that the mapping's faults find it
 // in the page cache.
 func (s *diskShard) warm(drops []*change) {
 	const gap = 64
+	if s.file.warmEnd() != nil {
+		return
+	}
 	for i := 0; i < len(drops); {
 		from, to := drops[i].id, drops[i].id
 		for i++; i < len(drops) && drops[i].id >= to && drops[i].id-to <= gap; i++ {

@@ -269,8 +269,7 @@ func (s *diskShard) holds(id BodyID) bool {
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	_, ok := s.index.get(r)
-	return ok && !s.retired.Load() && !s.deferredLocked(r)
+	return s.index.shows(r) && !s.retired.Load()
 }
 
 // has says whether anything is stored under the hash.

@@ -78,6 +78,18 @@ func (p pages) warmRest(n *node, lo, hi int, s *pageScratch) (merges bool, err e
 	return n.count-(hi-lo) <= 1 || left <= p.size/2, p.warmRun(n, s)
 }
 
+// warmEnd reads what bbolt's writer will touch through its mapping when it adds keys
+// behind all others: the branches to the last leaf, and the whole of that leaf,
+// which is written anew.
+func (p pages) warmEnd(root uint64) error {
+	var s pageScratch
+	n := &s.spare
+	if err := p.load(n, root); err != nil {
+		return err
+	}
+	return p.warmEdge(&s, sideBefore, true)
+}
+
 // side is where a page lies beside the path.
 type side int
 

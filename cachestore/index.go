@@ -186,6 +186,19 @@ func (x *index) revise(r ref, meta, expires uint32) (revised bool) {
 	return true
 }
 
+// renew lets a visible object that stays where it is on disk go to the young end of the
+// order, with its use still before it.
+func (x *index) renew(r ref) {
+	if s := x.find(r); s != nil {
+		x.unlink(s)
+		x.linkYoung(r.slot())
+		s.used.Store(0)
+	}
+}
+
+// shows says whether an object is visible.
+func (x *index) shows(r ref) bool { return x.find(r) != nil }
+
 // oldest is where a walk over the visible objects begins; 0 when there are none.
 func (x *index) oldest() ref { return x.slots.ref(x.front) }
 
