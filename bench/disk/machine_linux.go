@@ -8,11 +8,11 @@ import (
 	"syscall"
 )
 
-// forgetPages takes what is clean of a file out of the page cache. What is mapped
-// and was touched through the mapping stays.
-func forgetPages(f *os.File) error {
+// forgetPages takes what is clean of a part of a file out of the page cache. What
+// was touched through a mapping stays.
+func forgetPages(f *os.File, at, n int64) error {
 	const dontNeed = 4 // POSIX_FADV_DONTNEED
-	if _, _, errno := syscall.Syscall6(syscall.SYS_FADVISE64, f.Fd(), 0, 0, dontNeed, 0, 0); errno != 0 {
+	if _, _, errno := syscall.Syscall6(syscall.SYS_FADVISE64, f.Fd(), uintptr(at), uintptr(n), dontNeed, 0, 0); errno != 0 {
 		return fmt.Errorf("fadvise %s: %w", f.Name(), errno)
 	}
 	return nil

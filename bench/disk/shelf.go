@@ -42,7 +42,7 @@ func openShelf(dir string, memory, disk int64) (*shelf, error) {
 	if err != nil {
 		return nil, errors.Join(err, mem.Close(), d.Close())
 	}
-	return &shelf{tiers: t, disk: d, noise: noise(4 << 20), again: time.NewTimer(0)}, nil
+	return &shelf{tiers: t, disk: d, noise: noise(12 << 20), again: time.NewTimer(0)}, nil
 }
 
 // noise is bytes that nothing can make smaller.
@@ -71,7 +71,7 @@ var head = cachestore.NewHead(200, http.Header{"Content-Type": {"application/oct
 func (s *shelf) put(ctx context.Context, i, size int) error {
 	k := keyOf(i)
 	for {
-		v := &cachestore.Variant{Head: head}
+		v := &cachestore.Variant{Head: head, Validators: policy.Validators{ETag: []byte(`"1"`)}} // it never expires
 		w := s.tiers.Begin(k, cachestore.Meta{Length: int64(size)})
 		p := s.body(i, size)
 		for len(p) > 0 {
@@ -85,6 +85,9 @@ func (s *shelf) put(ctx context.Context, i, size int) error {
 		if err := w.Commit(v); err != nil {
 			w.Abort()
 			return err
+		}
+		if sp, ok := w.(cachestore.Spiller); ok {
+			sp.Release()
 		}
 		if v.Body.ID>>63 != 0 { // the disk has taken it
 			return nil

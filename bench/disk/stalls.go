@@ -14,9 +14,11 @@ import (
 )
 
 const (
-	coldSize    = 64 << 10
+	coldSize    = 9 << 20 // over what comes up to memory while it is read
+	storedSize  = 64 << 10
 	coldReaders = 2
-	forgetEvery = 1000 * time.Millisecond
+	forgetEvery = 10 * time.Millisecond
+	forgetParts = 16 // of each file; all of it is forgotten within forgetParts × forgetEvery
 )
 
 // stalls measures hits of memory over HTTP/1.1 in three ways, in turn: alone;
@@ -91,7 +93,7 @@ func openMix(ctx context.Context, o options, dir string) (m *mix, err error) {
 		return nil, err
 	}
 	m.next = m.cold
-	if m.plain, err = writePlain(dir+".plain", m.s, m.cold, coldSize); err != nil {
+	if m.plain, err = writePlain(dir+".plain", m.s, m.cold*coldSize/storedSize, storedSize); err != nil {
 		return nil, err
 	}
 	if m.files, err = m.s.files(); err != nil {
@@ -165,6 +167,7 @@ func (m *mix) together(ctx context.Context, files []*os.File, read func(*rand.Ra
 		loop(func() error { return read(random) })
 	}
 	loop(write)
+	part := 0
 	loop(func() error {
 		t := time.NewTimer(forgetEvery)
 		defer t.Stop()
@@ -172,39 +175,48 @@ func (m *mix) together(ctx context.Context, files []*os.File, read func(*rand.Ra
 		case <-t.C:
 		case <-ctx.Done():
 		}
-		for _, f := range files {
-			if err := forgetPages(f); err != nil {
-				return err
-			}
-		}
-		return nil
+		part++
+		return forgetPart(files, int64(part%forgetParts))
 	})
 	running.Wait()
 	close(errs)
 	return <-errs
 }
 
-// tierLoad reads chunks that do not come up to memory, and stores.
+// forgetPart takes one part of each file out of the page cache, as memory that is
+// needed elsewhere would: what is asked for all the time comes back at once.
+func forgetPart(files []*os.File, part int64) error {
+	for _, f := range files {
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		n := info.Size()/forgetParts + 1
+		if err := forgetPages(f, part*n, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tierLoad reads chunks here and there of large objects, which never come up to
+// memory, and stores small ones.
 func (m *mix) tierLoad(ctx context.Context) error {
 	return m.together(ctx, m.files, func(random *rand.Rand) error {
-		from := m.next - m.cold // what was stored last is still there
-		r, err := m.s.tiers.Load(ctx, keyOf(from+random.IntN(m.cold)))
+		r, err := m.s.tiers.Load(ctx, keyOf(random.IntN(m.cold)))
 		if err != nil {
-			return nil // evicted
+			return err
 		}
-		for i := range r.Variants[0].Body.Chunks() {
-			c, err := m.s.tiers.Chunk(ctx, r.Variants[0].Body, i)
-			if err != nil {
-				return nil // the same
-			}
-			m.read.Add(int64(len(c)))
-		}
-		return nil
+		l := m.s.tiers.Open(r, r.Variants[0])
+		defer l.Close()
+		c, err := l.Chunk(ctx, random.IntN(r.Variants[0].Body.Chunks()))
+		m.read.Add(int64(len(c)))
+		return err
 	}, func() error {
-		m.written.Add(coldSize)
+		m.written.Add(storedSize)
 		i := m.next
 		m.next++
-		return m.s.put(ctx, i, coldSize)
+		return m.s.put(ctx, i, storedSize)
 	})
 }
 
@@ -221,18 +233,18 @@ func (m *mix) plainLoad(ctx context.Context) error {
 		var sum uint32
 		buf := buffers.Get().(*[]byte)
 		defer buffers.Put(buf)
-		m.read.Add(coldSize)
+		m.read.Add(storedSize)
 		return m.plain.read(random, *buf, &sum)
 	}, func() error {
-		if _, err := out.WriteAt(m.s.body(int(at/coldSize), coldSize), at%m.o.bytes); err != nil {
+		if _, err := out.WriteAt(m.s.body(int(at/storedSize), storedSize), at%m.o.bytes); err != nil {
 			return err
 		}
-		m.written.Add(coldSize)
-		if at += coldSize; at%plainSync == 0 {
+		m.written.Add(storedSize)
+		if at += storedSize; at%plainSync == 0 {
 			return syncData(out)
 		}
 		return nil
 	})
 }
 
-var buffers = sync.Pool{New: func() any { p := make([]byte, coldSize); return &p }}
+var buffers = sync.Pool{New: func() any { p := make([]byte, storedSize); return &p }}
