@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 TIMEOUT  ?= 10m
 
 .PHONY: help build test check vet fmt house cc race fuzz mutate conformance demo \
-	soak bench bench-hit bench-miss bench-purge clean
+	soak bench bench-hit bench-miss bench-purge bench-disk bench-huge clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -83,6 +83,12 @@ bench-miss: ## what a miss costs
 
 bench-purge: ## what a purge costs
 	$(GO) test -run '^$$' -bench Purge -benchmem ./purge/...
+
+bench-disk: ## the disk tier beside a plain file: hits, stores, stalls
+	$(GO) run ./bench/disk -out bench/results/$$(date -u +%F)-disk.txt
+
+bench-huge: ## 20 GiB through edge, and an object that just fits on its disk
+	$(GO) run ./bench/huge -out bench/results/$$(date -u +%F)-huge.txt
 
 clean: ## what was built and what conformance fetched
 	rm -rf bin conformance/suite conformance/node_modules

@@ -37,7 +37,7 @@ type hitWays struct {
 type hitFigures struct{ rate, micros spread }
 
 func hitsOf(ctx context.Context, o options, dir string, size int, out *strings.Builder) error {
-	n := min(int(o.bytes)/size, 16<<10)
+	n := min(int(o.bytes)/size, 64<<10) // many times what memory holds
 	s, err := openShelf(dir, 16<<20, 2*o.bytes+64<<20)
 	if err != nil {
 		return err

@@ -1,0 +1,159 @@
+// Command huge sends an object of 20 GiB through edge, which cannot store it, and
+// one that just fits on its disk, and looks at every byte, at what the origin
+// was asked for, and at edge's memory meanwhile.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// options are the flags; sizes are in MiB.
+type options struct {
+	binary string
+	dir    string
+	out    string
+	giant  int64
+	fits   int64
+	memory int64
+	disk   int64
+	most   int64
+	slow   time.Duration
+}
+
+const mib = 1 << 20
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func parseFlags(args []string, stderr io.Writer) (options, error) {
+	var o options
+	f := flag.NewFlagSet("huge", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&o.binary, "edge", "", "edge to run; default it is built from this tree")
+	f.StringVar(&o.dir, "dir", "", "where edge's directories are made; default is the temporary one")
+	f.StringVar(&o.out, "out", "", "file that the result is also written to, with date and machine")
+	f.Int64Var(&o.giant, "giant", 20<<10, "MiB of the object that is not stored")
+	f.Int64Var(&o.fits, "fits", 400, "MiB of the object that is stored: over an eighth of a shard it is not")
+	f.Int64Var(&o.memory, "memory", 256, "MiB of memory that edge gets")
+	f.Int64Var(&o.disk, "disk", 4<<10, "MiB of disk that edge gets")
+	f.Int64Var(&o.most, "most", 0, "MiB of anonymous memory over which it is a failure; default twice -memory and 192")
+	f.DurationVar(&o.slow, "slow", 10*time.Second, "how long the slow client takes for the object that is stored")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if f.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	if o.most == 0 {
+		o.most = 2*o.memory + 192
+	}
+	if o.giant < 64 || o.fits < 9 || o.memory < 16 {
+		return o, errors.New("give a giant of 64 MiB, one that fits of 9 MiB and a memory of 16 MiB, or more")
+	}
+	return o, nil
+}
+
+// run returns the exit code: 0 all was as it must be, 1 it was not, 2 wrong usage.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, err := parseFlags(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "huge:", err)
+		return 2
+	}
+	r, err := show(ctx, o, stderr)
+	if err != nil {
+		fmt.Fprintln(stderr, "huge:", err)
+		return 1
+	}
+	text := r.text()
+	fmt.Fprint(stdout, text)
+	if o.out != "" {
+		if err := os.WriteFile(o.out, []byte(heading(time.Now(), o)+text), 0o644); err != nil {
+			fmt.Fprintln(stderr, "huge:", err)
+			return 1
+		}
+	}
+	if len(r.faults) > 0 {
+		return 1
+	}
+	return 0
+}
+
+// heading says when and on what a kept result came about.
+func heading(now time.Time, o options) string {
+	return fmt.Sprintf("%s  %s  %s/%s  %d cores\nedge with %d MiB of memory and %d MiB of disk; origin, edge and client on one machine\n\n",
+		now.UTC().Format(time.RFC3339), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), o.memory, o.disk)
+}
+
+// report is what a run found, and what of it must not be.
+type report struct {
+	lines  []string
+	faults []string
+	log    io.Writer // where lines go at once, too
+}
+
+func (r *report) say(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	r.lines = append(r.lines, line)
+	fmt.Fprintln(r.log, line)
+}
+
+func (r *report) fault(is bool, format string, args ...any) {
+	if is {
+		r.faults = append(r.faults, fmt.Sprintf(format, args...))
+	}
+}
+
+func (r *report) text() string {
+	verdict := "nothing was wrong"
+	if len(r.faults) > 0 {
+		verdict = "FAILED: " + strings.Join(r.faults, "; ")
+	}
+	return strings.Join(append(r.lines, "result: "+verdict), "\n") + "\n"
+}
+
+// show runs both objects once.
+func show(ctx context.Context, o options, stderr io.Writer) (*report, error) {
+	dir, err := os.MkdirTemp(o.dir, "edge-huge-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	if o.binary == "" {
+		fmt.Fprintln(stderr, "building edge")
+		if o.binary, err = buildEdge(ctx, dir); err != nil {
+			return nil, err
+		}
+	}
+	source, err := startOrigin(map[string]int64{"/giant": o.giant * mib, "/fits": o.fits * mib})
+	if err != nil {
+		return nil, err
+	}
+	defer source.Close()
+	c := &course{o: o, source: source, report: &report{log: stderr}, config: edgeConfig{
+		binary: o.binary, dir: dir, disk: filepath.Join(dir, "disk"), origin: source.URL,
+		memory: fmt.Sprintf("%dMiB", o.memory), diskSize: fmt.Sprintf("%dMiB", o.disk),
+	}}
+	if err := c.run(ctx); err != nil {
+		return nil, err
+	}
+	return c.report, nil
+}
