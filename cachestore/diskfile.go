@@ -34,8 +34,9 @@ type diskFile struct {
 	db     *bbolt.DB
 	file   *os.File // bbolt's own
 	pages  pages
-	most   int // bytes; bbolt's MaxSize between two deletions
-	broken atomic.Bool
+	most   int                   // bytes; bbolt's MaxSize between two deletions
+	broken atomic.Pointer[error] // why it is lost; an errBroken
+	lost   chan struct{}         // closed when broken is set
 }
 
 // fileOptions say how a file is opened.
@@ -51,7 +52,7 @@ func openFile(path string, o fileOptions) (f *diskFile, err error) {
 	if o.open == nil {
 		o.open = os.OpenFile
 	}
-	f = &diskFile{path: path, most: int(o.most)}
+	f = &diskFile{path: path, most: int(o.most), lost: make(chan struct{})}
 	err = Guard(func() error {
 		f.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			Timeout: lockWait, FreelistType: bbolt.FreelistMapType, NoStatistics: true,
@@ -101,9 +102,29 @@ func (f *diskFile) whole() error {
 	})
 }
 
-// view runs f in a read transaction; it must be short.
+// view runs read in a read transaction; it must be short. Another reader that
+// meets a fault may take bbolt's locks with it, so read runs on a goroutine of its
+// own: when the file is lost view returns errBroken, and read may be stuck or
+// still at work. What it touches must be its own until view returns nil.
 func (f *diskFile) view(read func(*bbolt.Tx) error) error {
-	return f.guard(func() error { return f.db.View(read) })
+	done := make(chan error, 1)
+	go func() { done <- f.guard(func() error { return f.db.View(read) }) }()
+	select {
+	case err := <-done:
+		return err
+	case <-f.lost:
+		return *f.broken.Load()
+	}
+}
+
+// lose gives the file up.
+func (f *diskFile) lose(why error) {
+	if !errors.Is(why, errBroken) {
+		why = fmt.Errorf("%w: %w", errBroken, why)
+	}
+	if f.broken.CompareAndSwap(nil, &why) {
+		close(f.lost)
+	}
 }
 
 // update runs f in a write transaction, synced when it returns nil.
@@ -123,8 +144,8 @@ func (f *diskFile) shrink(write func(*bbolt.Tx) error) error {
 const deletionRoom = 2 << 20
 
 func (f *diskFile) guard(do func() error) error {
-	if f.broken.Load() {
-		return errBroken
+	if why := f.broken.Load(); why != nil {
+		return *why
 	}
 	err := Guard(do)
 	var fault *Fault
@@ -132,31 +153,43 @@ func (f *diskFile) guard(do func() error) error {
 		err = fmt.Errorf("%w: %w", errBroken, err)
 	}
 	if errors.Is(err, errBroken) {
-		f.broken.Store(true)
+		f.lose(err)
 	}
 	return err
 }
 
+// found is what one find works with and comes to.
+type found struct {
+	scratch    pageScratch
+	key, value []byte
+}
+
 // find reads the value whose key begins with prefix, into scratch.
 func (f *diskFile) find(bucket, prefix []byte, scratch *pageScratch) (key, value []byte, err error) {
-	err = f.view(func(tx *bbolt.Tx) error {
+	w := &found{scratch: *scratch}
+	*scratch = pageScratch{} // w's, and lost with it when the file is
+	err = f.view(func(tx *bbolt.Tx) (err error) {
 		b := tx.Bucket(bucket)
 		if b == nil {
 			return fmt.Errorf("%w: no bucket %s", errBroken, bucket)
 		}
 		if root := uint64(b.Root()); root != 0 {
-			key, value, err = f.pages.find(root, prefix, scratch)
+			w.key, w.value, err = f.pages.find(root, prefix, &w.scratch)
 			return err
 		}
 		k, v := b.Cursor().Seek(prefix) // a bucket so small that it is part of another page
 		if len(k) < len(prefix) || string(k[:len(prefix)]) != string(prefix) {
 			return ErrAbsent
 		}
-		scratch.entry = append(append(scratch.entry[:0], k...), v...)
-		key, value = scratch.entry[:len(k):len(k)], scratch.entry[len(k):]
+		w.scratch.entry = append(append(w.scratch.entry[:0], k...), v...)
+		w.key, w.value = w.scratch.entry[:len(k):len(k)], w.scratch.entry[len(k):]
 		return nil
 	})
-	return key, value, err
+	if errors.Is(err, errBroken) {
+		return nil, nil, err
+	}
+	*scratch = w.scratch
+	return w.key, w.value, err
 }
 
 // walk hands out keys and values of a bucket from a key on. Both are valid
@@ -223,7 +256,7 @@ func (f *diskFile) size() int64 {
 // finish closes a file for a later run. What was written without sync is synced,
 // and the mark that it was not is taken away.
 func (f *diskFile) finish(noSync bool) error {
-	if noSync && !f.broken.Load() {
+	if noSync && f.broken.Load() == nil {
 		err := f.update(func(tx *bbolt.Tx) error {
 			b := tx.Bucket(bucketState)
 			state, err := readState(b.Get(stateKey))
@@ -248,7 +281,7 @@ func (f *diskFile) finish(noSync bool) error {
 
 // close ends a file that is well, and waits for its readers.
 func (f *diskFile) close() error {
-	if f.broken.Load() {
+	if f.broken.Load() != nil {
 		return nil // abandoned
 	}
 	return f.guard(f.db.Close)

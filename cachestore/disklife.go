@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 )
 
@@ -31,24 +30,17 @@ func (d *Disk) retire(s *diskShard, why error) {
 	}
 	close(s.gone)
 	s.queue.close()
-	s.file.broken.Store(true)
+	s.file.lose(why)
 	go s.uncount() // whoever holds the mutex may be stuck
+	d.condemn(s.n, why)
 	d.shards[s.n].CompareAndSwap(s, nil)
 	d.lives[s.life].Store(nil)
-	d.quarantined.Add(1)
-	d.log.Error("disk shard is broken: it begins anew", "file", s.file.path, "set_aside_as", s.file.path+badSuffix, "err", why)
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.troubles[s.n] = why
-	closed := d.closed
-	if !closed {
-		d.keeper.Go(func() {
-			if err := os.Rename(s.file.path, s.file.path+badSuffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return // keep tries again
-			}
-			d.install(s.n)
-		})
+	if !d.closed {
+		d.keeper.Go(func() { d.install(s.n) })
 	}
-	d.mu.Unlock()
 }
 
 // keep opens again what could not be opened, until Close.
@@ -87,26 +79,39 @@ func (d *Disk) Loaded(ctx context.Context) error {
 
 // Sync waits until all that was stored and deleted before is on disk, or could
 // not be brought there.
-func (d *Disk) Sync(ctx context.Context) error { return d.mark(ctx, 0) }
+func (d *Disk) Sync(ctx context.Context) error { return d.mark(ctx, d.inUse(), 0) }
 
-// mark waits for the writers of all shards. swept is noted if it is not 0.
-func (d *Disk) mark(ctx context.Context, swept uint64) error {
-	answers := make(chan error, len(d.shards))
-	waiting := 0
+// inUse are the shards that are in service, nil where one is not.
+func (d *Disk) inUse() []*diskShard {
+	list := make([]*diskShard, len(d.shards))
 	for n := range d.shards {
-		s := d.shards[n].Load()
+		list[n] = d.shards[n].Load()
+	}
+	return list
+}
+
+// mark waits for the writers of shards. swept is noted if it is not 0.
+func (d *Disk) mark(ctx context.Context, shards []*diskShard, swept uint64) error {
+	answers := make([]chan error, len(shards))
+	for n, s := range shards {
 		if s == nil {
 			continue
 		}
-		if s.queue.offer(&change{kind: changeMark, swept: swept, done: func(err error) { answers <- err }}) {
-			waiting++
+		answers[n] = make(chan error, 1)
+		if !s.queue.offer(&change{kind: changeMark, swept: swept, done: func(err error) { answers[n] <- err }}) {
+			answers[n] <- ErrClosed
 		}
 	}
 	var failed error
-	for range waiting {
+	for n, s := range shards {
+		if s == nil {
+			continue
+		}
 		select {
-		case err := <-answers:
+		case err := <-answers[n]:
 			failed = errors.Join(failed, err)
+		case <-s.gone:
+			failed = errors.Join(failed, errRetired)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-d.stop:

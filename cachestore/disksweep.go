@@ -33,7 +33,7 @@ func (t *Tiers) Sweep(ctx context.Context, number uint64, judge func(*Resource) 
 			return err
 		}
 	}
-	return t.disk.mark(ctx, number)
+	return t.disk.mark(ctx, t.disk.inUse(), number)
 }
 
 // sweepBatch is how many records a sweep reads in one transaction.
