@@ -78,6 +78,7 @@ type Disk struct {
 	lastLife uint64
 	troubles []error // by shard: why it is not there
 	aside    []bool  // by shard: its file is broken and still to be renamed
+	sweptTo  uint64  // the purge number that the last sweep of all came to
 	closed   bool
 	stop     chan struct{}
 	keeper   sync.WaitGroup
@@ -128,9 +129,7 @@ func OpenDisk(c DiskConfig) (*Disk, error) {
 		return nil, fmt.Errorf("open disk tier in %s: %w", c.Dir, err)
 	}
 	d.removeStrays()
-	for n := range d.shards {
-		d.install(n)
-	}
+	d.openAll()
 	d.keeper.Go(d.keep)
 	return d, nil
 }

@@ -210,6 +210,25 @@ func (f *diskFile) walk(bucket, from []byte, each func(key, value []byte) (more 
 	})
 }
 
+// walkIDs is walk in a bucket whose keys are ids. A key that is none makes the
+// file broken: what stands behind it must not be passed over in silence.
+func (f *diskFile) walkIDs(bucket []byte, from uint64, each func(id uint64, value []byte) (more bool)) error {
+	return f.guard(func() error {
+		var wrong error
+		err := f.walk(bucket, idKey(nil, from), func(key, value []byte) bool {
+			id, err := readIDKey(key)
+			if wrong = err; wrong != nil {
+				return false
+			}
+			return each(id, value)
+		})
+		if err != nil {
+			return err // the walk may not have ended
+		}
+		return wrong
+	})
+}
+
 // walkKeys is walk with the lengths of the values only.
 func (f *diskFile) walkKeys(bucket, from []byte, each func(key []byte, size int) (more bool)) error {
 	return f.view(func(tx *bbolt.Tx) error {

@@ -58,6 +58,24 @@ func (d *Disk) keep() {
 				d.install(n)
 			}
 		}
+		d.noteLastPurge()
+	}
+}
+
+// noteLastPurge has the shards know of the last purge that write nothing else:
+// they tell an older copy of the purge log by that.
+func (d *Disk) noteLastPurge() {
+	last := d.lastPurge()
+	for _, s := range d.inUse() {
+		if s == nil {
+			continue
+		}
+		s.mu.RLock()
+		known := s.state.PurgeHigh
+		s.mu.RUnlock()
+		if known < last {
+			s.queue.offer(&change{kind: changeMark})
+		}
 	}
 }
 
@@ -132,6 +150,7 @@ func (d *Disk) Close() error {
 	d.mu.Unlock()
 	close(d.stop)
 	d.keeper.Wait()
+	d.noteLastPurge()
 	var failed error
 	for n := range d.shards {
 		if s := d.shards[n].Load(); s != nil {

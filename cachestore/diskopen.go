@@ -24,6 +24,20 @@ func (d *Disk) install(n int) {
 	d.place(n, s, err)
 }
 
+// openAll opens all shards, and puts them in their places when it is known what
+// the last sweep of any of them was.
+func (d *Disk) openAll() {
+	shards, errs := make([]*diskShard, len(d.shards)), make([]error, len(d.shards))
+	for n := range shards {
+		if shards[n], errs[n] = d.openOrReplace(n); errs[n] == nil {
+			d.sweptTo = max(d.sweptTo, shards[n].state.Swept)
+		}
+	}
+	for n := range shards {
+		d.place(n, shards[n], errs[n])
+	}
+}
+
 // place puts a shard that was opened in its place, or notes why there is none.
 func (d *Disk) place(n int, s *diskShard, err error) {
 	d.mu.Lock()
@@ -40,6 +54,7 @@ func (d *Disk) place(n int, s *diskShard, err error) {
 		_ = s.file.close() // nothing was written to it
 		return
 	}
+	d.catchUpLocked(s)
 	d.troubles[n] = nil
 	d.lives[s.life].Store(s)
 	d.shards[n].Store(s)
