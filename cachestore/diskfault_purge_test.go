@@ -6,7 +6,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"go.etcd.io/bbolt"
 )
@@ -191,9 +190,10 @@ func TestASweepThatCannotBeNotedFails(t *testing.T) {
 func TestSyncEndsWhenAShardIsRetired(t *testing.T) {
 	g := openRig(t, rigDir(t), nil)
 	s := g.disk.shards[0].Load()
-	s.mu.Lock()
-	s.rest = resting{until: g.now.Load() + int64(time.Hour), span: time.Hour}
-	s.mu.Unlock()
+	began, end := make(chan struct{}), make(chan struct{})
+	defer close(end)
+	s.queue.offer(&change{kind: changeMark, done: func(error) { close(began); <-end }}) // the writer is held
+	<-began
 	failed := make(chan error, 1)
 	go func() { failed <- g.sync() }()
 	g.wait("the mark waits", func() bool { n, _, _ := s.queue.state(); return n > 0 })

@@ -116,6 +116,10 @@ func (d *Disk) mark(ctx context.Context, shards []*diskShard, swept uint64) erro
 			continue
 		}
 		answers[n] = make(chan error, 1)
+		if err := s.resting(); err != nil {
+			answers[n] <- err
+			continue
+		}
 		if !s.queue.offer(&change{kind: changeMark, swept: swept, done: func(err error) { answers[n] <- err }}) {
 			answers[n] <- ErrClosed
 		}

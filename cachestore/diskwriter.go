@@ -2,6 +2,7 @@ package cachestore
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -31,6 +32,16 @@ type resting struct {
 }
 
 func (s *diskShard) restingLocked() bool { return s.rest.span > 0 && s.d.now() < s.rest.until }
+
+// resting says why a shard does not write now; nil when it does.
+func (s *diskShard) resting() error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if !s.restingLocked() {
+		return nil
+	}
+	return fmt.Errorf("disk shard %s does not store for now: %w", s.file.path, s.trouble)
+}
 
 // work is the goroutine that writes the file.
 func (s *diskShard) work() {
@@ -287,7 +298,11 @@ func (s *diskShard) settle(j *job, err error) {
 	}
 	s.mu.Unlock()
 	s.queue.free(bytes)
-	for _, c := range j.batch {
+	told := j.batch
+	if err != nil {
+		told = append(told, s.queue.marks()...)
+	}
+	for _, c := range told {
 		if c.done != nil {
 			c.done(err)
 		}
