@@ -31,7 +31,16 @@ type resting struct {
 	span  time.Duration
 }
 
-func (s *diskShard) restingLocked() bool { return s.rest.span > 0 && s.d.now() < s.rest.until }
+func (s *diskShard) restingLocked() bool { return s.restLeftLocked() > 0 }
+
+// restLeftLocked is how much of the rest is left. A clock that went back ends it.
+func (s *diskShard) restLeftLocked() time.Duration {
+	left := time.Duration(s.rest.until - s.d.now())
+	if left > s.rest.span {
+		return 0
+	}
+	return left
+}
 
 // resting says why a shard does not write now; nil when it does.
 func (s *diskShard) resting() error {
@@ -82,10 +91,7 @@ func (s *diskShard) isGone() bool {
 func (s *diskShard) restLeft() time.Duration {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if s.rest.span == 0 {
-		return 0
-	}
-	return min(time.Duration(s.rest.until-s.d.now()), s.rest.span) // a clock that went back makes it no longer
+	return s.restLeftLocked()
 }
 
 // pause waits for something to do, or at most so long; 0 is for ever.
