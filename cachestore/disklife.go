@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// start begins to write and to load.
-func (s *diskShard) start() {
-	until := s.state.NextID
+// start begins to write, and to load the ids below until.
+func (s *diskShard) start(until uint64) {
 	s.workers.Go(s.work)
 	s.workers.Go(func() { s.loadIndex(until) })
 }

@@ -56,9 +56,10 @@ func (d *Disk) place(n int, s *diskShard, err error) {
 	}
 	d.catchUpLocked(s)
 	d.troubles[n] = nil
+	found := s.state.NextID // before anybody can store in it
 	d.lives[s.life].Store(s)
 	d.shards[n].Store(s)
-	s.start()
+	s.start(found)
 }
 
 // openOrReplace opens the file of shard n, or an empty one in the place of one
