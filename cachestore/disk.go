@@ -72,9 +72,13 @@ type Disk struct {
 	shards []atomic.Pointer[diskShard] // nil where a file cannot be had
 	lives  [maxLives + 1]atomic.Pointer[diskShard]
 
+	opening sync.Mutex // one shard is opened at a time; taken before mu
+
 	mu       sync.Mutex
 	lastLife uint64
 	troubles []error // by shard: why it is not there
+	aside    []bool  // by shard: its file is broken and still to be renamed
+	sweptTo  uint64  // the purge number that the last sweep of all came to
 	closed   bool
 	stop     chan struct{}
 	keeper   sync.WaitGroup
@@ -117,7 +121,7 @@ func OpenDisk(c DiskConfig) (*Disk, error) {
 	case c.PurgeSeq == nil || c.LastPurge == nil:
 		return nil, errors.New("cachestore: a disk needs the purge numbers")
 	}
-	d := &Disk{config: c, log: c.Log, shards: make([]atomic.Pointer[diskShard], c.Shards), troubles: make([]error, c.Shards), stop: make(chan struct{})}
+	d := &Disk{config: c, log: c.Log, shards: make([]atomic.Pointer[diskShard], c.Shards), troubles: make([]error, c.Shards), aside: make([]bool, c.Shards), stop: make(chan struct{})}
 	if c.NoSync {
 		d.boot = bootID()
 	}
@@ -125,9 +129,7 @@ func OpenDisk(c DiskConfig) (*Disk, error) {
 		return nil, fmt.Errorf("open disk tier in %s: %w", c.Dir, err)
 	}
 	d.removeStrays()
-	for n := range d.shards {
-		d.install(n)
-	}
+	d.openAll()
 	d.keeper.Go(d.keep)
 	return d, nil
 }
@@ -155,86 +157,6 @@ func (d *Disk) removeStrays() {
 			d.log.Info("removed a stray file of the disk tier", "file", path, "err", os.Remove(path))
 		}
 	}
-}
-
-const badSuffix = ".bad"
-
-// install opens shard n and puts it in its place. A broken file is set aside
-// once; what fails then is tried again later.
-func (d *Disk) install(n int) {
-	s, err := d.openShard(n)
-	if errors.Is(err, errBroken) {
-		path := shardPath(d.config.Dir, n)
-		d.quarantined.Add(1)
-		d.log.Error("disk shard is broken: it begins anew", "file", path, "set_aside_as", path+badSuffix, "err", err)
-		if err = os.Rename(path, path+badSuffix); err == nil {
-			s, err = d.openShard(n)
-		}
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err != nil {
-		if d.troubles[n] == nil {
-			d.log.Error("disk shard cannot be used for now", "file", shardPath(d.config.Dir, n), "err", err)
-		}
-		d.troubles[n] = err
-		return
-	}
-	if d.closed {
-		s.end()
-		return
-	}
-	d.troubles[n] = nil
-	d.lives[s.life].Store(s)
-	d.shards[n].Store(s)
-	s.start()
-}
-
-// openShard opens the file of shard n and makes what belongs to it.
-func (d *Disk) openShard(n int) (*diskShard, error) {
-	life, err := d.nextLife()
-	if err != nil {
-		return nil, err
-	}
-	share := d.config.Size / int64(d.config.Shards)
-	f, err := openFile(shardPath(d.config.Dir, n), fileOptions{
-		most: share + share/4 + fileSlack/int64(d.config.Shards) - deletionRoom, noSync: d.config.NoSync, open: d.config.open,
-	})
-	if err != nil {
-		return nil, err
-	}
-	state, loose, err := d.prepareFile(f, n)
-	if err != nil {
-		if !errors.Is(err, errBroken) {
-			err = errors.Join(err, f.close())
-		}
-		return nil, err
-	}
-	sealed := newSeal(state.Epoch)
-	s := &diskShard{
-		d: d, n: n, life: life, file: f, seal: &sealed, quota: share, most: share / 2,
-		queue: newQueue(d.config.Queue / int64(d.config.Shards)), reads: make(chan struct{}, d.config.Reads),
-		gone: make(chan struct{}), loaded: make(chan struct{}),
-		index: &index{}, state: state, loading: true, touched: map[policy.Hash]struct{}{},
-		pending: map[ref]*change{}, unsaved: map[ref]int64{}, leases: map[ref]*lease{}, deferred: map[ref]deferral{},
-	}
-	for _, id := range loose {
-		s.dropID(id)
-	}
-	return s, nil
-}
-
-// fileSlack is what all files may have over 1.25 of the quota.
-const fileSlack = 32 << 20
-
-func (d *Disk) nextLife() (uint64, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.lastLife == maxLives {
-		return 0, errors.New("cachestore: shards were opened too often; restart to use the disk again")
-	}
-	d.lastLife++
-	return d.lastLife, nil
 }
 
 // shard is the one for a hash, nil when it is out of service.

@@ -31,10 +31,11 @@ const (
 // broken for good: it must be abandoned, because bbolt still holds its locks.
 type diskFile struct {
 	path   string
-	most   int // bytes; bbolt's MaxSize between two deletions
-	widest int // bytes; most, or how long the file was when it was opened with a smaller most
-	broken atomic.Bool
+	most   int                    // bytes; bbolt's MaxSize between two deletions
+	widest int                    // bytes; most, or how long the file was when it was opened with a smaller most
 	open   atomic.Pointer[openDB] // a compaction puts another in its place
+	broken atomic.Pointer[error]  // why it is lost; an errBroken
+	lost   chan struct{}          // closed when broken is set
 }
 
 // openDB is the file as it is open.
@@ -57,7 +58,7 @@ func openFile(path string, o fileOptions) (f *diskFile, err error) {
 	if o.open == nil {
 		o.open = os.OpenFile
 	}
-	f = &diskFile{path: path, most: int(o.most)}
+	f = &diskFile{path: path, most: int(o.most), lost: make(chan struct{})}
 	db := &openDB{}
 	err = Guard(func() error {
 		db.DB, err = bbolt.Open(path, 0o600, &bbolt.Options{
@@ -110,8 +111,24 @@ func (db *openDB) whole() error {
 	})
 }
 
-// view runs read in a read transaction; it must be short.
+// view runs read in a read transaction; it must be short. Another reader that
+// meets a fault may take bbolt's locks with it, so read runs on a goroutine of its
+// own: when the file is lost view returns errBroken, and read may be stuck or
+// still at work. What it touches must be its own until view returns nil. It runs
+// again when a compaction closed the file before it began.
 func (f *diskFile) view(read func(*openDB, *bbolt.Tx) error) error {
+	done := make(chan error, 1)
+	go func() { done <- f.viewHere(read) }()
+	select {
+	case err := <-done:
+		return err
+	case <-f.lost:
+		return *f.broken.Load()
+	}
+}
+
+// viewHere is view on this goroutine.
+func (f *diskFile) viewHere(read func(*openDB, *bbolt.Tx) error) error {
 	for {
 		db := f.open.Load()
 		err := f.guard(func() error {
@@ -120,6 +137,16 @@ func (f *diskFile) view(read func(*openDB, *bbolt.Tx) error) error {
 		if !errors.Is(err, bolterrors.ErrDatabaseNotOpen) || f.open.Load() == db {
 			return err
 		}
+	}
+}
+
+// lose gives the file up.
+func (f *diskFile) lose(why error) {
+	if !errors.Is(why, errBroken) {
+		why = fmt.Errorf("%w: %w", errBroken, why)
+	}
+	if f.broken.CompareAndSwap(nil, &why) {
+		close(f.lost)
 	}
 }
 
@@ -142,8 +169,8 @@ func (f *diskFile) shrink(write func(*bbolt.Tx) error) error {
 const deletionRoom = 2 << 20
 
 func (f *diskFile) guard(do func() error) error {
-	if f.broken.Load() {
-		return errBroken
+	if why := f.broken.Load(); why != nil {
+		return *why
 	}
 	err := Guard(do)
 	var fault *Fault
@@ -151,31 +178,43 @@ func (f *diskFile) guard(do func() error) error {
 		err = fmt.Errorf("%w: %w", errBroken, err)
 	}
 	if errors.Is(err, errBroken) {
-		f.broken.Store(true)
+		f.lose(err)
 	}
 	return err
 }
 
+// found is what one find works with and comes to.
+type found struct {
+	scratch    pageScratch
+	key, value []byte
+}
+
 // find reads the value whose key begins with prefix, into scratch.
 func (f *diskFile) find(bucket, prefix []byte, scratch *pageScratch) (key, value []byte, err error) {
-	err = f.view(func(db *openDB, tx *bbolt.Tx) error {
+	w := &found{scratch: *scratch}
+	*scratch = pageScratch{} // w's, and lost with it when the file is
+	err = f.view(func(db *openDB, tx *bbolt.Tx) (err error) {
 		b := tx.Bucket(bucket)
 		if b == nil {
 			return fmt.Errorf("%w: no bucket %s", errBroken, bucket)
 		}
 		if root := uint64(b.Root()); root != 0 {
-			key, value, err = db.pages.find(root, prefix, scratch)
+			w.key, w.value, err = db.pages.find(root, prefix, &w.scratch)
 			return err
 		}
 		k, v := b.Cursor().Seek(prefix) // a bucket so small that it is part of another page
 		if len(k) < len(prefix) || string(k[:len(prefix)]) != string(prefix) {
 			return ErrAbsent
 		}
-		scratch.entry = append(append(scratch.entry[:0], k...), v...)
-		key, value = scratch.entry[:len(k):len(k)], scratch.entry[len(k):]
+		w.scratch.entry = append(append(w.scratch.entry[:0], k...), v...)
+		w.key, w.value = w.scratch.entry[:len(k):len(k)], w.scratch.entry[len(k):]
 		return nil
 	})
-	return key, value, err
+	if errors.Is(err, errBroken) {
+		return nil, nil, err
+	}
+	*scratch = w.scratch
+	return w.key, w.value, err
 }
 
 // walk hands out keys and values of a bucket from a key on. Both are valid
@@ -193,6 +232,25 @@ func (f *diskFile) walk(bucket, from []byte, each func(key, value []byte) (more 
 		for k, v := c.Seek(from); k != nil && each(k, v); k, v = c.Next() {
 		}
 		return nil
+	})
+}
+
+// walkIDs is walk in a bucket whose keys are ids. A key that is none makes the
+// file broken: what stands behind it must not be passed over in silence.
+func (f *diskFile) walkIDs(bucket []byte, from uint64, each func(id uint64, value []byte) (more bool)) error {
+	return f.guard(func() error {
+		var wrong error
+		err := f.walk(bucket, idKey(nil, from), func(key, value []byte) bool {
+			id, err := readIDKey(key)
+			if wrong = err; wrong != nil {
+				return false
+			}
+			return each(id, value)
+		})
+		if err != nil {
+			return err // the walk may not have ended
+		}
+		return wrong
 	})
 }
 
@@ -272,7 +330,7 @@ func (f *diskFile) size() int64 {
 // finish closes a file for a later run. What was written without sync is synced,
 // and the mark that it was not is taken away.
 func (f *diskFile) finish(noSync bool) error {
-	if noSync && !f.broken.Load() {
+	if noSync && f.broken.Load() == nil {
 		err := f.shrink(func(tx *bbolt.Tx) error {
 			b := tx.Bucket(bucketState)
 			state, err := readState(b.Get(stateKey))
@@ -297,7 +355,7 @@ func (f *diskFile) finish(noSync bool) error {
 
 // close ends a file that is well, and waits for its readers.
 func (f *diskFile) close() error {
-	if f.broken.Load() {
+	if f.broken.Load() != nil {
 		return nil // abandoned
 	}
 	return f.guard(f.open.Load().Close)

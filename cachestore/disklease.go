@@ -80,6 +80,10 @@ func (s *diskShard) revokeLocked() {
 	for len(s.deferred) > 0 {
 		oldest, since := ref(0), int64(math.MaxInt64)
 		for r, d := range s.deferred {
+			if d.since > now { // the clock went back: it waits from now on
+				d.since = now
+				s.deferred[r] = d
+			}
 			if d.since < since {
 				oldest, since = r, d.since
 			}

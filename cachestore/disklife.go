@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 )
 
-// start begins to write and to load.
-func (s *diskShard) start() {
-	until := s.state.NextID
+// start begins to write, and to load the ids below until.
+func (s *diskShard) start(until uint64) {
 	s.workers.Go(s.work)
 	s.workers.Go(func() { s.loadIndex(until) })
 }
@@ -31,24 +29,17 @@ func (d *Disk) retire(s *diskShard, why error) {
 	}
 	close(s.gone)
 	s.queue.close()
-	s.file.broken.Store(true)
+	s.file.lose(why)
 	go s.uncount() // whoever holds the mutex may be stuck
+	d.condemn(s.n, why)
 	d.shards[s.n].CompareAndSwap(s, nil)
 	d.lives[s.life].Store(nil)
-	d.quarantined.Add(1)
-	d.log.Error("disk shard is broken: it begins anew", "file", s.file.path, "set_aside_as", s.file.path+badSuffix, "err", why)
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.troubles[s.n] = why
-	closed := d.closed
-	if !closed {
-		d.keeper.Go(func() {
-			if err := os.Rename(s.file.path, s.file.path+badSuffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return // keep tries again
-			}
-			d.install(s.n)
-		})
+	if !d.closed {
+		d.keeper.Go(func() { d.install(s.n) })
 	}
-	d.mu.Unlock()
 }
 
 // keep opens again what could not be opened, and makes fit what could not be made
@@ -68,6 +59,24 @@ func (d *Disk) keep() {
 			} else {
 				d.install(n)
 			}
+		}
+		d.noteLastPurge()
+	}
+}
+
+// noteLastPurge has the shards know of the last purge that write nothing else:
+// they tell an older copy of the purge log by that.
+func (d *Disk) noteLastPurge() {
+	last := d.lastPurge()
+	for _, s := range d.inUse() {
+		if s == nil {
+			continue
+		}
+		s.mu.RLock()
+		known := s.state.PurgeHigh
+		s.mu.RUnlock()
+		if known < last {
+			s.queue.offer(&change{kind: changeMark})
 		}
 	}
 }
@@ -90,17 +99,31 @@ func (d *Disk) Loaded(ctx context.Context) error {
 
 // Sync waits until all that was stored and deleted before is on disk, or could
 // not be brought there.
-func (d *Disk) Sync(ctx context.Context) error { return d.mark(ctx, 0) }
+func (d *Disk) Sync(ctx context.Context) error { return d.mark(ctx, d.inUse(), 0) }
 
-// mark waits for the writers of all shards. swept is noted if it is not 0.
-func (d *Disk) mark(ctx context.Context, swept uint64) error {
-	answers := make([]chan error, len(d.shards))
-	shards := make([]*diskShard, len(d.shards))
+// inUse are the shards that are in service, nil where one is not.
+func (d *Disk) inUse() []*diskShard {
+	list := make([]*diskShard, len(d.shards))
 	for n := range d.shards {
-		answer := make(chan error, 1)
-		s := d.shards[n].Load()
-		if s != nil && s.queue.offer(&change{kind: changeMark, swept: swept, done: func(err error) { answer <- err }}) {
-			shards[n], answers[n] = s, answer
+		list[n] = d.shards[n].Load()
+	}
+	return list
+}
+
+// mark waits for the writers of shards. swept is noted if it is not 0.
+func (d *Disk) mark(ctx context.Context, shards []*diskShard, swept uint64) error {
+	answers := make([]chan error, len(shards))
+	for n, s := range shards {
+		if s == nil {
+			continue
+		}
+		answers[n] = make(chan error, 1)
+		if err := s.resting(); err != nil {
+			answers[n] <- err
+			continue
+		}
+		if !s.queue.offer(&change{kind: changeMark, swept: swept, done: func(err error) { answers[n] <- err }}) {
+			answers[n] <- ErrClosed
 		}
 	}
 	var failed error
@@ -111,7 +134,8 @@ func (d *Disk) mark(ctx context.Context, swept uint64) error {
 		select {
 		case err := <-answers[n]:
 			failed = errors.Join(failed, err)
-		case <-s.gone: // what it had is not stored any more
+		case <-s.gone:
+			failed = errors.Join(failed, errRetired)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-d.stop:
@@ -142,6 +166,7 @@ func (d *Disk) Close() error {
 	d.mu.Unlock()
 	close(d.stop)
 	d.keeper.Wait()
+	d.noteLastPurge()
 	var failed error
 	for n := range d.shards {
 		if s := d.shards[n].Load(); s != nil {

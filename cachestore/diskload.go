@@ -56,7 +56,8 @@ func (d *Disk) prepareFile(f *diskFile, n int) (state shardState, loose []uint64
 	} else if err := d.fits(&state, n); err != nil {
 		return state, nil, err
 	}
-	d.distrust(&state)
+	d.compare(&state)
+	state.PurgeHigh = max(state.PurgeHigh, d.lastPurge())
 	state.Boot = d.boot
 	return state, loose, f.shrink(func(tx *bbolt.Tx) error {
 		for _, name := range [][]byte{bucketState, bucketObjects, bucketChunks, bucketFills} {
@@ -89,13 +90,16 @@ func (d *Disk) fits(s *shardState, n int) error {
 	return nil
 }
 
-// distrust notes when a shard's purge numbers are not those of this log: it was
-// lost or replaced, or has fewer purges than the shard has seen. What is stored
-// is revalidated then.
-func (d *Disk) distrust(s *shardState) {
-	if s.PurgeEpoch == d.config.PurgeEpoch && d.lastPurge() >= s.PurgeHigh {
-		return
+// compare notes when a shard's purge numbers are not those of this log: it was
+// lost or replaced, or has fewer purges than the shard has seen.
+func (d *Disk) compare(s *shardState) {
+	if s.PurgeEpoch != d.config.PurgeEpoch || d.lastPurge() < s.PurgeHigh {
+		d.distrust(s)
 	}
+}
+
+// distrust has what a shard holds revalidated.
+func (d *Disk) distrust(s *shardState) {
 	d.log.Warn("disk shard is older or newer than the purge log: what it holds is revalidated", "shard", s.Shard)
 	s.PurgeEpoch = d.config.PurgeEpoch
 	s.PurgeGen++
@@ -127,9 +131,8 @@ func (s *diskShard) loadIndex(until uint64) {
 	for from < until && !s.isGone() && !s.d.stopping() {
 		batch := make([]indexed, 0, loadBatch)
 		next := until
-		err := s.file.walk(bucketObjects, idKey(nil, from), func(key, value []byte) bool {
-			id, err := readIDKey(key)
-			if err != nil || id >= until {
+		err := s.file.walkIDs(bucketObjects, from, func(id uint64, value []byte) bool {
+			if id >= until {
 				return false
 			}
 			if len(batch) == loadBatch {

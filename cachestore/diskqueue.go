@@ -1,6 +1,7 @@
 package cachestore
 
 import (
+	"slices"
 	"sync"
 
 	"edgecache/policy"
@@ -123,6 +124,19 @@ func (q *queue) take(limit int64, most int) []*change {
 		q.waiting = nil
 	}
 	return batch
+}
+
+// marks takes out the marks that wait: what they wait for has failed.
+func (q *queue) marks() (list []*change) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = slices.DeleteFunc(q.waiting, func(c *change) bool {
+		if c.kind == changeMark {
+			list = append(list, c)
+		}
+		return c.kind == changeMark
+	})
+	return list
 }
 
 // free gives bytes back, and lets those look again who wait for room.

@@ -170,14 +170,13 @@ func (s *diskShard) settleMovesLocked(j *job, err error) {
 		if s.pending[m.ref] == m.hold {
 			delete(s.pending, m.ref)
 		}
-		if err != nil {
-			continue
-		}
-		if s.index.move(m.ref, m.to) {
+		if err == nil && s.index.move(m.ref, m.to) {
 			s.d.reinserted.Add(1)
 			continue
 		}
-		s.dropID(m.to) // it was deleted meanwhile
+		// It was deleted meanwhile, or a commit that failed at its very end has
+		// left the copy in the file.
+		s.dropID(m.to)
 	}
 }
 

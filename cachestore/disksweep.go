@@ -2,6 +2,7 @@ package cachestore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"edgecache/policy"
@@ -24,16 +25,62 @@ func (t *Tiers) Sweep(ctx context.Context, number uint64, judge func(*Resource) 
 	if err := t.disk.Sync(ctx); err != nil { // what was stored before is seen from here on
 		return err
 	}
-	for n := range t.disk.shards {
-		s := t.disk.shards[n].Load()
+	shards := t.disk.inUse()
+	for _, s := range shards {
 		if s == nil {
 			continue
+		}
+		select {
+		case <-s.loaded: // it may have come since
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 		if err := t.sweepShard(ctx, s, judge); err != nil {
 			return err
 		}
 	}
-	return t.disk.mark(ctx, number)
+	if err := t.disk.mark(ctx, shards, number); err != nil {
+		return err
+	}
+	return t.disk.swept(shards, number)
+}
+
+// errAway says that a shard came or went while all were needed.
+var errAway = errors.New("cachestore: a disk shard came into or went out of service meanwhile")
+
+// swept notes that all that is stored was judged up to a purge number, when
+// shards are those that were: the log may forget what led to it. A shard that is
+// out of service is not trusted any more when it returns; the numbers of the
+// others tell that also after a restart.
+func (d *Disk) swept(shards []*diskShard, number uint64) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	some := false
+	for n, s := range shards {
+		some = some || s != nil
+		if d.shards[n].Load() != s {
+			return errAway
+		}
+	}
+	if !some {
+		return errAway
+	}
+	d.sweptTo = max(d.sweptTo, number)
+	return nil
+}
+
+// catchUpLocked makes a shard that was out of service during a sweep distrust
+// what it holds.
+func (d *Disk) catchUpLocked(s *diskShard) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state.Swept >= d.sweptTo {
+		return
+	}
+	if s.state.NextID > 1 { // it has ever held something
+		d.distrust(&s.state)
+	}
+	s.state.Swept = d.sweptTo
 }
 
 // sweepBatch is how many records a sweep reads in one transaction.
@@ -121,11 +168,7 @@ func (s *diskShard) records(ctx context.Context, from uint64, most int) (list []
 	var raws []raw
 	var damaged []uint64
 	seen := 0
-	err = s.file.walk(bucketObjects, idKey(nil, from), func(key, value []byte) bool {
-		id, err := readIDKey(key)
-		if err != nil {
-			return false
-		}
+	err = s.file.walkIDs(bucketObjects, from, func(id uint64, value []byte) bool {
 		if seen++; seen > most {
 			next = id
 			return false

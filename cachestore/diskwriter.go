@@ -2,6 +2,7 @@ package cachestore
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -30,7 +31,26 @@ type resting struct {
 	span  time.Duration
 }
 
-func (s *diskShard) restingLocked() bool { return s.rest.span > 0 && s.d.now() < s.rest.until }
+func (s *diskShard) restingLocked() bool { return s.restLeftLocked() > 0 }
+
+// restLeftLocked is how much of the rest is left. A clock that went back ends it.
+func (s *diskShard) restLeftLocked() time.Duration {
+	left := time.Duration(s.rest.until - s.d.now())
+	if left > s.rest.span {
+		return 0
+	}
+	return left
+}
+
+// resting says why a shard does not write now; nil when it does.
+func (s *diskShard) resting() error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if !s.restingLocked() {
+		return nil
+	}
+	return fmt.Errorf("disk shard %s does not store for now: %w", s.file.path, s.trouble)
+}
 
 // work is the goroutine that writes the file.
 func (s *diskShard) work() {
@@ -71,10 +91,7 @@ func (s *diskShard) isGone() bool {
 func (s *diskShard) restLeft() time.Duration {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if s.rest.span == 0 {
-		return 0
-	}
-	return min(time.Duration(s.rest.until-s.d.now()), s.rest.span) // a clock that went back makes it no longer
+	return s.restLeftLocked()
 }
 
 // pause waits for something to do, or at most so long; 0 is for ever.
@@ -287,7 +304,11 @@ func (s *diskShard) settle(j *job, err error) {
 	}
 	s.mu.Unlock()
 	s.queue.free(bytes)
-	for _, c := range j.batch {
+	told := j.batch
+	if err != nil {
+		told = append(told, s.queue.marks()...)
+	}
+	for _, c := range told {
 		if c.done != nil {
 			c.done(err)
 		}

@@ -215,7 +215,7 @@ func (f *Fill) pullLocked() (ahead int64) {
 func (f *Fill) dropSlowLocked() {
 	first := f.held.first(f.written)
 	for i := len(f.readers) - 1; i >= 0; i-- {
-		if r := f.readers[i]; r.pos+r.out < first {
+		if r := f.readers[i]; r.pos+r.out < first && !f.backLocked(r.pos+r.out) {
 			f.config.Account.Dropped(DropSlowReader)
 			r.err = ErrSlow
 			f.leaveLocked(r)

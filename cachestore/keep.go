@@ -65,9 +65,9 @@ func (f *Fill) hand(l *segment) (ok bool) {
 }
 
 // stopKeeping makes the fill a window. The bytes that it holds become its own
-// account's, in full: none that its fastest reader needs is dropped. Those who
-// are behind what is held are, unless the whole has come: then the Writer gives
-// it back until they have left.
+// account's, in full: none that its fastest reader needs is dropped. To those who
+// are behind what is held the Writer gives back what it has spilled, until they
+// have passed it or left.
 func (f *Fill) stopKeeping(why error) {
 	f.mu.Lock()
 	w := f.writer
@@ -76,19 +76,25 @@ func (f *Fill) stopKeeping(why error) {
 		return
 	}
 	f.writer, f.why = nil, why
-	if f.state == finished && f.spill.covers() && f.spilledLocked() {
-		f.spill.owed = true
+	first := f.held.first(f.written)
+	f.spill.owed = f.spill.covers() && first > 0 && (f.state == finished || f.behindLocked(first))
+	if f.spill.owed && f.state == finished {
 		f.mu.Unlock()
 		return
 	}
-	f.spill.shut = true
+	owed := f.spill.owed
+	f.spill.shut, f.spill.until = !owed, first
 	f.dropSlowLocked()
 	mine := f.held.uncounted()
 	f.mu.Unlock()
-	w.Abort()
+	if !owed {
+		w.Abort()
+	}
 	f.config.Account.Force(mine)
 	f.takeBack(mine)
-	f.writerDone()
+	if !owed {
+		f.writerDone()
+	}
 }
 
 // takeBack says that the fill's account counts all that is held: mine bytes more.

@@ -17,7 +17,7 @@ type Loan struct {
 
 	mem     *Memory
 	scratch *pageScratch // counted in memory while it is here
-	raising *raising // nil when the body will not come up to memory
+	raising *raising     // nil when the body will not come up to memory
 }
 
 // raising collects a body that comes up to memory.

@@ -35,7 +35,7 @@ func (f *Fill) Join() (*Reader, error) { return f.JoinAt(0) }
 func (f *Fill) JoinAt(off int64) (*Reader, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.state == aborted || off < f.held.first(f.written) && !f.spill.covers() {
+	if f.state == aborted || off < f.held.first(f.written) && (!f.spill.covers() || f.spill.until > 0) {
 		return nil, ErrGone
 	}
 	r := &Reader{f: f, pos: off, wake: make(chan struct{}, 1), index: len(f.readers)}
@@ -52,6 +52,14 @@ func (r *Reader) Next(ctx context.Context) ([]byte, error) {
 	f := r.f
 	f.mu.Lock()
 	r.consumeLocked()
+	if f.spill.until > 0 && f.state != aborted {
+		f.dropSlowLocked() // it may have come to where the window has moved on
+	}
+	if f.passedLocked() {
+		f.mu.Unlock()
+		f.letGo()
+		f.mu.Lock()
+	}
 	for {
 		if i, n := r.behindLocked(); n > 0 {
 			f.spill.reading++
@@ -80,6 +88,9 @@ func (r *Reader) Next(ctx context.Context) ([]byte, error) {
 func (r *Reader) behindLocked() (i int, n int64) {
 	f := r.f
 	next, first := r.pos+r.out, f.held.first(f.written)
+	if f.spill.until > 0 {
+		first = min(first, f.spill.until)
+	}
 	if r.closed || r.err != nil || f.state == aborted || next >= min(first, f.visible) || !f.spill.covers() {
 		return 0, 0
 	}

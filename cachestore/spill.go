@@ -10,6 +10,7 @@ type spill struct {
 	reading int     // readers that are inside Read
 	done    bool    // Commit or Abort has returned
 	owed    bool    // Abort is still to be called, before Release
+	until   int64   // of a fill that stopped to be kept: readers behind it may read back up to here; 0: no bound
 }
 
 // covers says whether what the fill does not hold can be read back.
@@ -26,6 +27,25 @@ func spilledBy(w Writer) int64 {
 // spilledLocked says whether some of the body is not held any more.
 func (f *Fill) spilledLocked() bool { return f.held.first(f.written) > 0 }
 
+// behindLocked says whether a reader needs what comes before at.
+func (f *Fill) behindLocked(at int64) bool {
+	for _, r := range f.readers {
+		if r.pos+r.out < at {
+			return true
+		}
+	}
+	return false
+}
+
+// backLocked says whether the byte at a place can be read back.
+func (f *Fill) backLocked(at int64) bool { return f.spill.covers() && at < f.spill.until }
+
+// passedLocked says whether all have passed what a Writer that refused had
+// spilled.
+func (f *Fill) passedLocked() bool {
+	return f.spill.from != nil && f.spill.until > 0 && !f.behindLocked(f.spill.until)
+}
+
 // writerDone says that the Writer's Abort has returned.
 func (f *Fill) writerDone() {
 	f.mu.Lock()
@@ -39,7 +59,7 @@ func (f *Fill) writerDone() {
 func (f *Fill) letGo() {
 	f.mu.Lock()
 	s := &f.spill
-	over := s.shut || f.state == aborted || f.state == ended && len(f.readers) == 0
+	over := s.shut || f.state == aborted || f.state == ended && len(f.readers) == 0 || f.passedLocked()
 	if s.from == nil || !over || s.reading > 0 || !s.done && !s.owed {
 		f.mu.Unlock()
 		return

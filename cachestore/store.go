@@ -92,8 +92,9 @@ type Spiller interface {
 	// when the chunk cannot be had any more: after Abort, or a fault of the disk.
 	Read(ctx context.Context, i int, dst []byte) ([]byte, error)
 	// Release says that nobody will call Read again. It is called exactly once,
-	// by any goroutine, after Commit or Abort. A body that came whole and is not
-	// stored after all is aborted right before it, once its last reader has left.
+	// by any goroutine, after Commit or Abort. A body that is not stored after all
+	// is aborted right before it, once the last reader has left that needs what was
+	// spilled: also one whose Chunk was refused goes on to be read until then.
 	Release()
 }
 

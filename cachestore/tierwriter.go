@@ -250,18 +250,23 @@ func (sp *spilling) flush() error {
 	if !sp.s.queue.offer(&change{kind: changeMark, done: func(err error) { done <- err }}) {
 		return ErrClosed
 	}
-	t := time.NewTimer(spillStall)
-	defer t.Stop()
-	select {
-	case err := <-done:
-		if failed := sp.failed.Load(); failed != nil {
-			return *failed
+	began := time.Now()
+	look := time.NewTicker(spillLook)
+	defer look.Stop()
+	for {
+		select {
+		case err := <-done:
+			if failed := sp.failed.Load(); failed != nil {
+				return *failed
+			}
+			return err
+		case <-look.C:
+			if !sp.s.takes(0) || time.Since(began) > spillStall {
+				return errSlowDisk
+			}
+		case <-sp.s.gone:
+			return errRetired
 		}
-		return err
-	case <-t.C:
-		return errSlowDisk
-	case <-sp.s.gone:
-		return errRetired
 	}
 }
 

@@ -48,7 +48,7 @@ func build(s *settings, port, token string, t terminal, log *slog.Logger) (in *i
 	if err = in.openPlace(s, port, log); err != nil {
 		return in, err
 	}
-	if err = in.openStore(s, s.memory.of(total), log); err != nil {
+	if err = in.openStore(s, s.memory.of(total), port, log); err != nil {
 		return in, err
 	}
 	sweeps := purge.SweepConfig{SoftWindow: negative(s.purge.softWindow)}
@@ -87,7 +87,7 @@ const diskSweepEvery = 10 * time.Minute
 
 // openStore makes the memory tier and opens the disk under it. A disk that
 // cannot be used is left out, loudly.
-func (in *installation) openStore(s *settings, memory int64, log *slog.Logger) error {
+func (in *installation) openStore(s *settings, memory int64, port string, log *slog.Logger) error {
 	mem, err := cachestore.NewMemory(cachestore.MemoryConfig{Size: memory, MaxVariants: s.limits.variants})
 	if err != nil {
 		return err
@@ -103,9 +103,7 @@ func (in *installation) openStore(s *settings, memory int64, log *slog.Logger) e
 		PurgeSeq: index.Now, LastPurge: in.purges.LastPurge, Log: log,
 	})
 	if err != nil {
-		in.place.why = err.Error()
-		log.Warn("no disk: serving from memory alone", "why", in.place.why, "purge_log", in.place.purgeLog())
-		return nil
+		return in.leaveDisk(err, port, log)
 	}
 	tiers, err := cachestore.NewTiers(mem, disk)
 	if err != nil {

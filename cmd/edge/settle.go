@@ -56,6 +56,22 @@ func (in *installation) moveOut() error {
 	return err
 }
 
+// leaveDisk goes on without a disk tier that could not be opened. The purges of
+// this run go to a log of their own, so that the next run with the disk learns
+// that it missed some.
+func (in *installation) leaveDisk(cause error, port string, log *slog.Logger) error {
+	why := fmt.Sprintf("disk directory %s: %v", in.place.dir, errors.Join(cause, in.moveOut()))
+	p, err := ownPlace(port, why)
+	if err != nil {
+		return err
+	}
+	if err := in.moveIn(p); err != nil {
+		return err
+	}
+	log.Warn("no disk: serving from memory alone", "why", in.place.why, "purge_log", in.place.purgeLog())
+	return nil
+}
+
 // catchUp has everything on the disk revalidated when this edge ran without it
 // meanwhile: the purges of that time are not in the disk's log. Their own log
 // has done its work then.
