@@ -135,7 +135,7 @@ func (w *hitWays) loop(ctx context.Context, random *rand.Rand, until time.Time,
 			memory++
 		}
 	}
-	if memory > reads/3 {
+	if reads > 100 && memory > reads/2 {
 		return bytes, reads, fmt.Errorf("%d of %d hits were memory's", memory, reads)
 	}
 	return bytes, reads, nil

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"syscall"
 	"time"
@@ -24,6 +25,7 @@ type options struct {
 	parts  string
 	dir    string
 	out    string
+	pprof  string
 	rounds int
 	span   time.Duration
 	bytes  int64
@@ -44,6 +46,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.parts, "parts", "hits,fills,stalls", "what to measure")
 	f.StringVar(&o.dir, "dir", "", "directory on the disk to measure; default is a temporary one")
 	f.StringVar(&o.out, "out", "", "file that the result is also written to, with date and machine")
+	f.StringVar(&o.pprof, "pprof", "", "file that a CPU profile is written to")
 	f.IntVar(&o.rounds, "rounds", 5, "interleaved rounds")
 	f.DurationVar(&o.span, "span", 500*time.Millisecond, "how long one measurement of hits takes; of stalls four times as long")
 	f.Int64Var(&o.bytes, "bytes", 96<<20, "bytes of bodies that one measurement of stores writes, and that hits read from")
@@ -71,7 +74,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	runtime.GOMAXPROCS(2)
-	text, err := measure(ctx, o)
+	text, err := profiled(ctx, o)
 	fmt.Fprint(stdout, text)
 	if err == nil && o.out != "" {
 		err = os.WriteFile(o.out, []byte(heading(time.Now(), o)+text), 0o644)
@@ -81,6 +84,23 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// profiled is measure with a profile, if one was asked for.
+func profiled(ctx context.Context, o options) (text string, err error) {
+	if o.pprof == "" {
+		return measure(ctx, o)
+	}
+	f, err := os.Create(o.pprof)
+	if err != nil {
+		return "", err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return "", errors.Join(err, f.Close())
+	}
+	text, err = measure(ctx, o)
+	pprof.StopCPUProfile()
+	return text, errors.Join(err, f.Close())
 }
 
 // heading says when and on what a kept result came about.

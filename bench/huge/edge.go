@@ -100,14 +100,24 @@ func (e *child) ready(ctx context.Context) error {
 		case <-ctx.Done():
 			return fmt.Errorf("edge is not ready: %w", ctx.Err())
 		case <-again.C:
-			if res, err := http.Get(e.admin + "/readyz"); err == nil {
-				res.Body.Close()
-				if res.StatusCode == http.StatusOK {
-					return nil
-				}
+			if e.isReady(ctx) {
+				return nil
 			}
 		}
 	}
+}
+
+func (e *child) isReady(ctx context.Context) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.admin+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	res.Body.Close()
+	return res.StatusCode == http.StatusOK
 }
 
 // stop ends edge and returns what was wrong with its end, with what it said.
