@@ -209,9 +209,9 @@ func lookUp(s *cachestore.Tiers, key int) ([]byte, error) {
 // bytes for each byte of a body of 64 KiB. Without sync bbolt makes the same
 // writes, so what the process writes is counted, not what the device gets.
 func TestDiskWriteAmplification(t *testing.T) {
-	quota := int64(128 << 20)
+	const quota = 128 << 20
 	if cachestore.RaceEnabled {
-		quota = 16 << 20
+		t.Skip("so slow that batches are small, and each has its own overhead")
 	}
 	for _, used := range []int{0, 4} {
 		t.Run(fmt.Sprintf("every %dth used", used), func(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -105,6 +106,7 @@ func heading(now time.Time, o options) string {
 
 // report is what a run found, and what of it must not be.
 type report struct {
+	mu     sync.Mutex // guards lines and log
 	lines  []string
 	faults []string
 	log    io.Writer // where lines go at once, too
@@ -112,6 +114,8 @@ type report struct {
 
 func (r *report) say(format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.lines = append(r.lines, line)
 	fmt.Fprintln(r.log, line)
 }
