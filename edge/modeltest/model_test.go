@@ -1,9 +1,6 @@
 package modeltest
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -11,8 +8,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -211,168 +206,4 @@ func (m *model) request(r *rand.Rand, s *edge.Session, l *lane) {
 		m.t.Errorf("object %d (kind %d, range %d-%d, condition %q): %v\nstatus %d whole %v broken %v %v", o.id, o.kind(), from, to, condition, err, l.status, l.whole, l.broken, l.seen())
 	}
 	m.engine.Release(s)
-}
-
-// check holds one answer against the model.
-type check struct {
-	m                   *model
-	o                   *object
-	l                   *lane
-	now, floor          int64
-	selected, condition string
-	from, to            int
-	head                bool
-}
-
-func (c *check) run() error {
-	l := c.l
-	if l.broken || !l.whole {
-		c.m.broken.Add(1)
-		return nil // the client sees that it has nothing
-	}
-	switch l.status {
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return nil
-	case http.StatusOK, http.StatusPartialContent, http.StatusNotModified, http.StatusRequestedRangeNotSatisfiable:
-	default:
-		return errors.New("a status that no origin and no rule gives")
-	}
-	version, err := strconv.ParseInt(l.header.Get("X-Version"), 10, 64)
-	if err != nil {
-		return fmt.Errorf("no version: %w", err)
-	}
-	if version < c.floor {
-		return fmt.Errorf("version %d is purged, the floor is %d", version, c.floor)
-	}
-	if err := c.age(); err != nil {
-		return err
-	}
-	if l.status == http.StatusNotModified {
-		if c.condition == "" || c.condition != c.o.etag(version, c.selected) {
-			return fmt.Errorf("304 to another validator, version %d", version)
-		}
-		return nil
-	}
-	return c.body(version)
-}
-
-// age checks answers from the store against the life that they announce.
-func (c *check) age() error {
-	if !strings.Contains(c.l.header.Get("Cache-Status"), "; hit") {
-		return nil
-	}
-	c.m.hits.Add(1)
-	born, err := strconv.ParseInt(c.l.header.Get("X-Born"), 10, 64)
-	if err != nil {
-		return err
-	}
-	span, err := strconv.ParseInt(c.l.header.Get("X-Span"), 10, 64)
-	if err != nil {
-		return err
-	}
-	if age := c.now - born; age > span+int64(time.Second) { // Date has whole seconds
-		return fmt.Errorf("served %v old, it lives %v", time.Duration(age), time.Duration(span))
-	}
-	if c.o.kind() == private {
-		return errors.New("a private answer came from the store")
-	}
-	return nil
-}
-
-func (c *check) body(version int64) error {
-	l := c.l
-	if l.header.Get("X-Selected") != c.selected {
-		return fmt.Errorf("variant %q, asked for %q", l.header.Get("X-Selected"), c.selected)
-	}
-	want := c.o.body(version, c.selected)
-	if l.status == http.StatusRequestedRangeNotSatisfiable {
-		if c.from < len(want) {
-			return fmt.Errorf("416 for a range inside %d bytes", len(want))
-		}
-		return nil
-	}
-	if l.status == http.StatusPartialContent {
-		if c.from < 0 || c.from >= len(want) {
-			return errors.New("a 206 that nobody asked for")
-		}
-		total := len(want)
-		want = want[c.from:min(c.to+1, total)]
-		if got, expect := l.header.Get("Content-Range"), fmt.Sprintf("bytes %d-%d/%d", c.from, c.from+len(want)-1, total); got != expect {
-			return fmt.Errorf("Content-Range %q, want %q", got, expect)
-		}
-	}
-	if n := l.header.Get("Content-Length"); n != "" && n != strconv.Itoa(len(want)) {
-		return fmt.Errorf("Content-Length %s, want %d", n, len(want))
-	}
-	if c.head {
-		return nil
-	}
-	if !bytes.Equal(l.body, want) {
-		return fmt.Errorf("the body is wrong: %d bytes, want %d; it begins %.60q", len(l.body), len(want), l.body)
-	}
-	return nil
-}
-
-// purge purges something after the origin has changed it, and remembers what
-// may not be served any more once the purge was answered.
-func (m *model) purge(r *rand.Rand) {
-	o := m.world.objects[r.IntN(objects)]
-	scope, selector, host, covers := m.target(r, o)
-	strength := []purge.Strength{purge.Hard, purge.Revalidate, purge.Soft}[r.IntN(3)]
-	entry, err := purge.ParseEntry(scope, selector, host, strength)
-	if err != nil {
-		m.t.Error(err)
-		return
-	}
-	covered := map[*object]int64{}
-	for _, x := range m.world.objects {
-		if covers(x) {
-			if r.IntN(2) == 0 {
-				x.version.Add(1)
-			}
-			covered[x] = x.version.Load()
-		}
-	}
-	m.clockMu.RLock() // the soft window runs from one known moment
-	at := m.world.now.Load()
-	_, err = m.log.Purge(context.Background(), []purge.Entry{entry})
-	m.clockMu.RUnlock()
-	if err != nil {
-		m.t.Error(err)
-		return
-	}
-	m.purges.Add(1)
-	for x, version := range covered {
-		x.mu.Lock()
-		if strength == purge.Soft {
-			x.soft = append(x.soft, softPurge{version, at + int64(softWindow)})
-			if len(x.soft) > 64 {
-				x.soft = x.soft[1:]
-			}
-		} else {
-			x.gone = max(x.gone, version)
-		}
-		x.mu.Unlock()
-	}
-}
-
-// target chooses what to purge, around an object.
-func (m *model) target(r *rand.Rand, o *object) (purge.Scope, string, string, func(*object) bool) {
-	same := func(x *object) bool { return x == o }
-	switch p := r.IntN(100); {
-	case p < 50:
-		return purge.ScopeURL, "http://" + o.host() + o.path(), "", same
-	case p < 70:
-		tag := o.tags()[r.IntN(2)]
-		return purge.ScopeTag, tag, "", func(x *object) bool { return x.tags()[0] == tag || x.tags()[1] == tag }
-	case p < 85:
-		return purge.ScopePrefix, "http://" + o.host() + o.prefix(), "", func(x *object) bool {
-			return x.host() == o.host() && x.prefix() == o.prefix()
-		}
-	case p < 92:
-		return purge.ScopePrefix, o.prefix(), "", func(x *object) bool { return x.prefix() == o.prefix() }
-	case p < 97:
-		return purge.ScopeHost, o.host(), "", func(x *object) bool { return x.host() == o.host() }
-	}
-	return purge.ScopeAll, "", "", func(*object) bool { return true }
 }
