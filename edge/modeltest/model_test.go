@@ -1,6 +1,7 @@
 package modeltest
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -31,19 +32,24 @@ const (
 // answered before its request, none from the store is over its life, and no
 // body is anything but its object's.
 func TestModel(t *testing.T) {
-	m := newModel(t)
-	var wg sync.WaitGroup
-	for i := range workers {
-		wg.Go(func() { m.work(rand.New(rand.NewPCG(uint64(i), 7)), *operations/workers) })
-	}
-	wg.Wait()
-	m.open()
+	m := newModel(t, nil)
+	m.run(*operations)
 	hits, all := m.hits.Load(), m.answers.Load()
 	t.Logf("%d answers, %d from the store, %d broken visibly, %d purges, %d questions to the origin, %d evictions",
 		all, hits, m.broken.Load(), m.purges.Load(), m.world.asked.Load(), m.evictions())
 	if hits*10 < all || m.purges.Load() == 0 || m.broken.Load() == 0 || m.evictions() == 0 {
 		t.Error("the run did not exercise what it is about")
 	}
+}
+
+// run lets the workers do so many operations together.
+func (m *model) run(operations int) {
+	var wg sync.WaitGroup
+	for i := range workers {
+		wg.Go(func() { m.work(rand.New(rand.NewPCG(uint64(i), 7)), operations/workers) })
+	}
+	wg.Wait()
+	m.open()
 }
 
 func (m *model) evictions() (n uint64) {
@@ -55,80 +61,127 @@ func (m *model) evictions() (n uint64) {
 
 // model is the engine under test and what surrounds it.
 type model struct {
-	t      *testing.T
-	world  *world
+	t     *testing.T
+	world *world
+	pool  *origin.Pool
+	disk  *disk // nil: memory alone
+
+	life   sync.RWMutex // held for reading by each operation, so that a restart stands alone
 	engine *edge.Engine
-	store  *cachestore.Memory
+	store  cachestore.Store
 	log    *purge.Log
+	starts int
 
 	clockMu                       sync.RWMutex // held for reading while a soft purge is applied
 	failed                        atomic.Int32
 	hits, answers, broken, purges atomic.Int64
+	diskHits                      atomic.Int64
 }
 
-func newModel(t *testing.T) *model {
-	w := newWorld()
-	server := httptest.NewServer(w)
-	store, err := cachestore.NewMemory(cachestore.MemoryConfig{Size: 3 << 20})
-	if err != nil {
+// newModel starts an engine over memory, and over a disk if there is one.
+func newModel(t *testing.T, d *disk) *model {
+	m := &model{t: t, world: newWorld(), disk: d}
+	server := httptest.NewServer(m.world)
+	var err error
+	if m.pool, err = origin.NewPool(origin.Config{Name: "main", Peers: []string{server.URL}}); err != nil {
 		t.Fatal(err)
 	}
-	log, err := purge.Open(purge.Config{Path: filepath.Join(t.TempDir(), "purge.db"), Clock: w.now.Load})
-	if err != nil {
+	dir := t.TempDir()
+	if d != nil {
+		dir = d.dir
+	}
+	if err := m.start(dir); err != nil {
 		t.Fatal(err)
 	}
-	pool, err := origin.NewPool(origin.Config{Name: "main", Peers: []string{server.URL}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := edge.New(edge.Config{
-		Seed: 1, Store: store, Purges: log, Now: w.clock, PurgeSoftWindow: softWindow,
-		Upstreams: map[string]*origin.Pool{"main": pool},
-		Routes:    []edge.Route{{Upstream: "main", Rules: policy.Rules{TagHeaders: []string{"Surrogate-Key"}}}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := &model{t: t, world: w, engine: e, store: store, log: log}
 	t.Cleanup(func() {
 		m.open()
-		for _, err := range []error{e.Close(), log.Close(), store.Close()} {
-			if err != nil {
-				t.Error(err)
-			}
+		if err := m.stop(); err != nil {
+			t.Error(err)
 		}
-		pool.Close()
+		m.pool.Close()
 		server.Close()
 	})
 	return m
 }
 
+// start opens everything that ends with a process.
+func (m *model) start(dir string) (err error) {
+	memory, err := cachestore.NewMemory(cachestore.MemoryConfig{Size: 3 << 20})
+	if err != nil {
+		return err
+	}
+	m.store = memory
+	if m.log, err = purge.Open(purge.Config{Path: filepath.Join(dir, "purge.db"), Clock: m.world.now.Load}); err != nil {
+		return err
+	}
+	if m.disk != nil {
+		if m.store, err = m.disk.under(memory, m); err != nil {
+			return err
+		}
+	}
+	m.starts++
+	m.engine, err = edge.New(edge.Config{
+		Seed: 1, Store: m.store, Purges: m.log, Now: m.world.clock, PurgeSoftWindow: softWindow,
+		Upstreams: map[string]*origin.Pool{"main": m.pool},
+		Routes:    []edge.Route{{Upstream: "main", Rules: policy.Rules{TagHeaders: []string{"Surrogate-Key"}}}},
+	})
+	return err
+}
+
+// stop closes it again. A disk that was broken on purpose may say so.
+func (m *model) stop() error {
+	err := m.engine.Close()
+	var below error
+	if m.disk != nil {
+		below = m.disk.away(m)
+	}
+	below = errors.Join(below, m.store.Close())
+	if m.disk != nil && m.disk.scarred.Load() {
+		below = nil
+	}
+	return errors.Join(err, below, m.log.Close())
+}
+
 // work is one worker's share of the operations.
 func (m *model) work(r *rand.Rand, n int) {
 	l := &lane{}
-	s := m.engine.NewSession(l)
+	var s *edge.Session
+	start := 0
 	for range n {
 		if m.failed.Load() > 5 {
 			return
 		}
-		switch p := r.IntN(1000); {
-		case p < 20:
-			m.purge(r)
-		case p < 45:
-			m.world.objects[r.IntN(objects)].version.Add(1)
-		case p < 60:
-			m.clockMu.Lock()
-			m.world.now.Add(r.Int64N(int64(2 * time.Second)))
-			m.clockMu.Unlock()
-		case p < 65:
-			m.world.health.Store(int32([]int{0, 0, 5, 60}[r.IntN(4)]))
-		case p < 70:
-			m.toggleGate()
-		case p < 71:
-			m.evict(r)
-		default:
-			m.request(r, s, l)
+		if m.disk != nil && r.IntN(1000) < disturbances {
+			m.disturb(r)
 		}
+		m.life.RLock()
+		if start != m.starts {
+			s, start = m.engine.NewSession(l), m.starts
+		}
+		m.operate(r, s, l)
+		m.life.RUnlock()
+	}
+}
+
+// operate does one thing.
+func (m *model) operate(r *rand.Rand, s *edge.Session, l *lane) {
+	switch p := r.IntN(1000); {
+	case p < 20:
+		m.purge(r)
+	case p < 45:
+		m.world.objects[r.IntN(objects)].version.Add(1)
+	case p < 60:
+		m.clockMu.Lock()
+		m.world.now.Add(r.Int64N(int64(2 * time.Second)))
+		m.clockMu.Unlock()
+	case p < 65:
+		m.world.health.Store(int32([]int{0, 0, 5, 60}[r.IntN(4)]))
+	case p < 70:
+		m.toggleGate()
+	case p < 71:
+		m.evict(r)
+	default:
+		m.request(r, s, l)
 	}
 }
 
@@ -200,6 +253,9 @@ func (m *model) request(r *rand.Rand, s *edge.Session, l *lane) {
 	}
 	timer.Stop()
 	m.answers.Add(1)
+	if s.Cache.Tier == edge.TierDisk {
+		m.diskHits.Add(1)
+	}
 	c := check{m: m, o: o, l: l, now: now, floor: floor, selected: selected, condition: condition, from: from, to: to, head: head}
 	if err := c.run(); err != nil {
 		m.failed.Add(1)
