@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"edgecache/bench"
+	"edgecache/bench/child"
 )
 
 // options are the flags; what is not a flag is fixed so that results compare.
@@ -122,7 +123,7 @@ func show(ctx context.Context, o options, stderr io.Writer) (*report, error) {
 	binary := o.binary
 	if binary == "" {
 		fmt.Fprintln(stderr, "building edge")
-		if binary, err = buildEdge(ctx, dir); err != nil {
+		if binary, err = child.Build(ctx, dir); err != nil {
 			return nil, err
 		}
 	}
@@ -132,21 +133,21 @@ func show(ctx context.Context, o options, stderr io.Writer) (*report, error) {
 		return nil, err
 	}
 	defer origin.Close()
-	child, err := startEdge(ctx, edgeConfig{binary: binary, dir: dir, origin: origin.URL, memory: o.memory})
+	e, err := child.Start(ctx, child.Config{Binary: binary, Dir: dir, Origin: origin.URL, Memory: o.memory})
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(stderr, "origin %s, edge %s, admin %s\n", origin.URL, child.target, child.admin)
+	fmt.Fprintf(stderr, "origin %s, edge %s, admin %s\n", origin.URL, e.Target, e.Admin)
 	result, err := drive(ctx, plan{
-		world: w, target: child.target, admin: child.admin, token: child.token,
+		world: w, target: e.Target, admin: e.Admin, token: e.Token,
 		rate: o.rateFor(workload), connections: o.connections, purgeRate: o.purges,
 		maxTime: o.maxTime, maxBytes: o.maxBytes, progress: stderr,
 	})
-	if stopErr := child.stop(); stopErr != nil {
+	if stopErr := e.Stop(); stopErr != nil {
 		err = errors.Join(err, stopErr)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, child.said())
+		return nil, fmt.Errorf("%w\n%s", err, e.Said())
 	}
 	return result, nil
 }

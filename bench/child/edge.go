@@ -1,4 +1,5 @@
-package main
+// Package child runs the real binary for programs that look at it from outside.
+package child
 
 import (
 	"context"
@@ -16,15 +17,16 @@ import (
 	"time"
 )
 
-// Bounds of the child's life. edge drains for 30 s at most.
+// Bounds of an edge's life. edge drains for 30 s at most.
 const (
 	startTime = 15 * time.Second
 	stopTime  = 40 * time.Second
+	askEvery  = 2 * time.Millisecond
 	saidBytes = 16 << 10 // of its output, kept for when something is wrong
 )
 
-// buildEdge compiles edge from the module that the demo runs in.
-func buildEdge(ctx context.Context, dir string) (string, error) {
+// Build compiles edge from the module that the caller runs in, into dir.
+func Build(ctx context.Context, dir string) (string, error) {
 	mod, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	if err != nil {
 		return "", fmt.Errorf("find the module: %w", err)
@@ -38,39 +40,53 @@ func buildEdge(ctx context.Context, dir string) (string, error) {
 	return binary, nil
 }
 
-// edgeConfig is what the demo decides about its edge.
-type edgeConfig struct {
-	binary, dir, origin, memory string
+// Config is what the caller decides about its edge.
+type Config struct {
+	Binary string
+	Dir    string // for what edge keeps; the disk tier's is Dir/disk
+	Origin string // URL
+	Memory string
+	File   string // configuration file; "" is none
 }
 
-// child is an edge that runs; whoever starts it ends it with stop.
-type child struct {
-	target, admin, token string
-	cmd                  *exec.Cmd
-	output               tail
-	ended                chan struct{} // closed when it ended with err
-	err                  error
+// Edge is an edge that runs; whoever starts it ends it with Stop or Kill.
+type Edge struct {
+	Target, Admin string // URLs
+	Token         string // that the admin port wants
+	Began         time.Time
+	cmd           *exec.Cmd
+	output        tail
+	ended         chan struct{} // closed when it ended with err
+	err           error
 }
 
-// startEdge runs edge on free ports and returns when it is ready.
-func startEdge(ctx context.Context, c edgeConfig) (*child, error) {
+// Disk is the directory of the disk tier.
+func (c Config) Disk() string { return filepath.Join(c.Dir, "disk") }
+
+// Start runs edge on free ports and returns when it is ready.
+func Start(ctx context.Context, c Config) (*Edge, error) {
 	listen, admin, err := freePorts()
 	if err != nil {
 		return nil, err
 	}
-	e := &child{
-		target: "http://" + listen, admin: "http://" + admin,
-		token: rand.Text(), ended: make(chan struct{}),
+	e := &Edge{
+		Target: "http://" + listen, Admin: "http://" + admin,
+		Token: rand.Text(), ended: make(chan struct{}),
 	}
-	tokenFile := filepath.Join(c.dir, "token")
-	if err := os.WriteFile(tokenFile, []byte(e.token+"\n"), 0o600); err != nil {
+	tokenFile := filepath.Join(c.Dir, "token")
+	if err := os.WriteFile(tokenFile, []byte(e.Token+"\n"), 0o600); err != nil {
 		return nil, err
 	}
-	e.cmd = exec.Command(c.binary, "--origin", c.origin, "--listen", listen, "--admin", admin,
-		"--token-file", tokenFile, "--memory", c.memory, "--disk", filepath.Join(c.dir, "disk"), "--access-log", "off")
+	args := []string{"--origin", c.Origin, "--listen", listen, "--admin", admin,
+		"--token-file", tokenFile, "--memory", c.Memory, "--disk", c.Disk(), "--access-log", "off"}
+	if c.File != "" {
+		args = append(args, "--config", c.File)
+	}
+	e.cmd = exec.Command(c.Binary, args...)
 	e.cmd.Env = append(os.Environ(),
-		"XDG_STATE_HOME="+filepath.Join(c.dir, "state"), "XDG_CACHE_HOME="+filepath.Join(c.dir, "cache"))
+		"XDG_STATE_HOME="+filepath.Join(c.Dir, "state"), "XDG_CACHE_HOME="+filepath.Join(c.Dir, "cache"))
 	e.cmd.Stdout, e.cmd.Stderr = &e.output, &e.output
+	e.Began = time.Now()
 	if err := e.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start edge: %w", err)
 	}
@@ -79,14 +95,14 @@ func startEdge(ctx context.Context, c edgeConfig) (*child, error) {
 		close(e.ended)
 	}()
 	if err := e.ready(ctx); err != nil {
-		return nil, fmt.Errorf("%w\n%s", errors.Join(err, e.stop()), e.said())
+		return nil, fmt.Errorf("%w\n%s", errors.Join(err, e.Stop()), e.Said())
 	}
 	return e, nil
 }
 
 // freePorts names two addresses that were free a moment ago. edge cannot tell
 // us a port that it chose itself, so somebody may come between; then it ends
-// and the demo with it.
+// and the caller with it.
 func freePorts() (listen, admin string, err error) {
 	var addresses [2]string
 	for i := range addresses {
@@ -101,10 +117,10 @@ func freePorts() (listen, admin string, err error) {
 }
 
 // ready waits until edge says that it is.
-func (e *child) ready(ctx context.Context) error {
+func (e *Edge) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	again := time.NewTicker(20 * time.Millisecond)
+	again := time.NewTicker(askEvery)
 	defer again.Stop()
 	last := errors.New("not asked yet")
 	for {
@@ -121,8 +137,8 @@ func (e *child) ready(ctx context.Context) error {
 	}
 }
 
-func (e *child) askReady(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.admin+"/readyz", nil)
+func (e *Edge) askReady(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.Admin+"/readyz", nil)
 	if err != nil {
 		return err
 	}
@@ -137,8 +153,25 @@ func (e *child) askReady(ctx context.Context) error {
 	return nil
 }
 
-// stop ends edge and returns what was wrong with its end.
-func (e *child) stop() error {
+// PID is the process.
+func (e *Edge) PID() int { return e.cmd.Process.Pid }
+
+// Kill ends edge with SIGKILL and waits for its end.
+func (e *Edge) Kill() error {
+	select {
+	case <-e.ended:
+		return fmt.Errorf("edge ended by itself: %v", e.err)
+	default:
+	}
+	if err := e.cmd.Process.Kill(); err != nil {
+		return fmt.Errorf("kill edge: %w", err)
+	}
+	<-e.ended
+	return nil
+}
+
+// Stop ends edge and returns what was wrong with its end.
+func (e *Edge) Stop() error {
 	select {
 	case <-e.ended:
 		return fmt.Errorf("edge ended by itself: %v", e.err)
@@ -160,8 +193,8 @@ func (e *child) stop() error {
 	return nil
 }
 
-// said is the end of what edge printed.
-func (e *child) said() string { return "edge said:\n" + e.output.String() }
+// Said is the end of what edge printed.
+func (e *Edge) Said() string { return "edge said:\n" + e.output.String() }
 
 // tail keeps the end of what is written to it.
 type tail struct {
