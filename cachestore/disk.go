@@ -185,9 +185,10 @@ func (d *Disk) install(n int) {
 		return
 	}
 	d.troubles[n] = nil
+	until := s.state.NextID // from here on others raise it
 	d.lives[s.life].Store(s)
 	d.shards[n].Store(s)
-	s.start()
+	s.start(until)
 }
 
 // openShard opens the file of shard n and makes what belongs to it.

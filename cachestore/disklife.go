@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// start begins to write and to load.
-func (s *diskShard) start() {
-	until := s.state.NextID
+// start begins to write and to load what has an id below until.
+func (s *diskShard) start(until uint64) {
 	s.workers.Go(s.work)
 	s.workers.Go(func() { s.loadIndex(until) })
 }

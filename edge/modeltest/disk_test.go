@@ -225,7 +225,9 @@ func (m *model) beside(f func(ctx context.Context) error) error {
 	return err
 }
 
-func (m *model) sweep(*rand.Rand) error { return m.beside(m.disk.sweeper.Sweep) }
+func (m *model) sweep(*rand.Rand) error {
+	return m.beside(func(ctx context.Context) error { return m.disk.sweeper.Sweep(ctx) })
+}
 
 func (m *model) checkDisk(*rand.Rand) error {
 	return m.beside(func(ctx context.Context) error {
