@@ -10,7 +10,7 @@ import (
 func openBareDisk(t *testing.T, dir string, noSync bool) *Disk {
 	t.Helper()
 	d, err := OpenDisk(DiskConfig{
-		Dir: dir, Size: MinDisk, Shards: 1, NoSync: noSync, Seed: 1,
+		Dir: dir, Size: MinDisk, Shards: 1, Queue: 1 << 20, NoSync: noSync, Seed: 1,
 		PurgeSeq: func() uint64 { return 1 }, LastPurge: func() uint64 { return 0 },
 	})
 	if err != nil {
