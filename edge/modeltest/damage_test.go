@@ -78,7 +78,7 @@ func firstPages(path string) ([]byte, error) {
 
 // harm opens the file of some shard and does something to it, while it is in use.
 // A shard whose file is not there is left alone.
-func (m *model) harm(r *rand.Rand, do func(f *os.File, size int64) error) error {
+func harm(m *model, r *rand.Rand, do func(f *os.File, size int64) error) error {
 	m.life.RLock()
 	defer m.life.RUnlock()
 	m.disk.scarred.Store(true)
@@ -98,8 +98,8 @@ func (m *model) harm(r *rand.Rand, do func(f *os.File, size int64) error) error 
 }
 
 // flip changes a bit here and there.
-func (m *model) flip(r *rand.Rand) error {
-	return m.harm(r, func(f *os.File, size int64) error {
+func flip(m *model, r *rand.Rand) error {
+	return harm(m, r, func(f *os.File, size int64) error {
 		for range 1 + r.IntN(40) {
 			at, p := r.Int64N(size), make([]byte, 1)
 			if _, err := f.ReadAt(p, at); err != nil {
@@ -114,12 +114,12 @@ func (m *model) flip(r *rand.Rand) error {
 	})
 }
 
-func (m *model) cut(r *rand.Rand) error {
-	return m.harm(r, func(f *os.File, size int64) error { return f.Truncate(r.Int64N(size)) })
+func cut(m *model, r *rand.Rand) error {
+	return harm(m, r, func(f *os.File, size int64) error { return f.Truncate(r.Int64N(size)) })
 }
 
-func (m *model) remove(r *rand.Rand) error {
-	return m.harm(r, func(f *os.File, _ int64) error {
+func remove(m *model, r *rand.Rand) error {
+	return harm(m, r, func(f *os.File, _ int64) error {
 		if err := os.Remove(f.Name()); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

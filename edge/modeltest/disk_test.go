@@ -124,22 +124,22 @@ type disturbance struct {
 
 var (
 	sound = []disturbance{
-		{"restarted", 15, (*model).restart},
-		{"crashed", 15, (*model).crash},
-		{"lost its log", 5, (*model).loseLog},
-		{"swept", 38, (*model).sweep},
-		{"checked", 7, (*model).checkDisk},
-		{"compacted", 5, (*model).compact},
+		{"restarted", 15, restart},
+		{"crashed", 15, crash},
+		{"lost its log", 5, loseLog},
+		{"swept", 38, sweep},
+		{"checked", 7, checkDisk},
+		{"compacted", 5, compact},
 	}
 	damage = []disturbance{
-		{"flipped", 9, (*model).flip},
-		{"cut", 4, (*model).cut},
-		{"removed", 2, (*model).remove},
+		{"flipped", 9, flip},
+		{"cut", 4, cut},
+		{"removed", 2, remove},
 	}
 )
 
 // disturb does one of these things.
-func (m *model) disturb(r *rand.Rand) {
+func disturb(m *model, r *rand.Rand) {
 	all := 0
 	for _, what := range m.disk.disturb {
 		all += what.weight
@@ -161,14 +161,14 @@ func (m *model) disturb(r *rand.Rand) {
 }
 
 // alone runs f while nobody does anything else.
-func (m *model) alone(f func() error) error {
+func alone(m *model, f func() error) error {
 	m.life.Lock()
 	defer m.life.Unlock()
 	return f()
 }
 
-func (m *model) restart(*rand.Rand) error {
-	return m.alone(func() error {
+func restart(m *model, _ *rand.Rand) error {
+	return alone(m, func() error {
 		m.open()
 		if err := m.stop(); err != nil {
 			return err
@@ -178,8 +178,8 @@ func (m *model) restart(*rand.Rand) error {
 }
 
 // loseLog is a restart without the purge log: the disk is older than the new one.
-func (m *model) loseLog(*rand.Rand) error {
-	return m.alone(func() error {
+func loseLog(m *model, _ *rand.Rand) error {
+	return alone(m, func() error {
 		m.open()
 		if err := m.stop(); err != nil {
 			return err
@@ -192,8 +192,8 @@ func (m *model) loseLog(*rand.Rand) error {
 }
 
 // crash goes on with the files as they are while the queue is being written.
-func (m *model) crash(*rand.Rand) error {
-	return m.alone(func() error {
+func crash(m *model, _ *rand.Rand) error {
+	return alone(m, func() error {
 		m.open()
 		old := m.disk.dir
 		image := filepath.Join(m.t.TempDir(), "disk")
@@ -210,7 +210,7 @@ func (m *model) crash(*rand.Rand) error {
 
 // beside runs f while the others go on, with a context that nothing outlives
 // but what is stuck.
-func (m *model) beside(f func(ctx context.Context) error) error {
+func beside(m *model, f func(ctx context.Context) error) error {
 	m.life.RLock()
 	defer m.life.RUnlock()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -225,12 +225,12 @@ func (m *model) beside(f func(ctx context.Context) error) error {
 	return err
 }
 
-func (m *model) sweep(*rand.Rand) error {
-	return m.beside(func(ctx context.Context) error { return m.disk.sweeper.Sweep(ctx) })
+func sweep(m *model, _ *rand.Rand) error {
+	return beside(m, func(ctx context.Context) error { return m.disk.sweeper.Sweep(ctx) })
 }
 
-func (m *model) checkDisk(*rand.Rand) error {
-	return m.beside(func(ctx context.Context) error {
+func checkDisk(m *model, _ *rand.Rand) error {
+	return beside(m, func(ctx context.Context) error {
 		report, err := m.store.(*cachestore.Tiers).Disk().Check(ctx)
 		if err == nil && report.Broken > 0 {
 			err = fmt.Errorf("%d objects are broken in files that nobody has damaged", report.Broken)
@@ -239,8 +239,8 @@ func (m *model) checkDisk(*rand.Rand) error {
 	})
 }
 
-func (m *model) compact(*rand.Rand) error {
-	return m.beside(func(ctx context.Context) error {
+func compact(m *model, _ *rand.Rand) error {
+	return beside(m, func(ctx context.Context) error {
 		_, err := m.store.(*cachestore.Tiers).Disk().Compact(ctx)
 		return err
 	})

@@ -152,7 +152,7 @@ func (m *model) work(r *rand.Rand, n int) {
 			return
 		}
 		if m.disk != nil && r.IntN(1000) < disturbances {
-			m.disturb(r)
+			disturb(m, r)
 		}
 		m.life.RLock()
 		if start != m.starts {
@@ -167,7 +167,7 @@ func (m *model) work(r *rand.Rand, n int) {
 func (m *model) operate(r *rand.Rand, s *edge.Session, l *lane) {
 	switch p := r.IntN(1000); {
 	case p < 20:
-		m.purge(r)
+		purgeSomething(m, r)
 	case p < 45:
 		m.world.objects[r.IntN(objects)].version.Add(1)
 	case p < 60:

@@ -7,11 +7,11 @@ import (
 	"edgecache/purge"
 )
 
-// purge purges something after the origin has changed it, and remembers what
+// purgeSomething purges something after the origin has changed it, and remembers what
 // may not be served any more once the purge was answered.
-func (m *model) purge(r *rand.Rand) {
+func purgeSomething(m *model, r *rand.Rand) {
 	o := m.world.objects[r.IntN(objects)]
-	scope, selector, host, covers := m.target(r, o)
+	scope, selector, host, covers := target(r, o)
 	strength := []purge.Strength{purge.Hard, purge.Revalidate, purge.Soft}[r.IntN(3)]
 	entry, err := purge.ParseEntry(scope, selector, host, strength)
 	if err != nil {
@@ -51,7 +51,7 @@ func (m *model) purge(r *rand.Rand) {
 }
 
 // target chooses what to purge, around an object.
-func (m *model) target(r *rand.Rand, o *object) (purge.Scope, string, string, func(*object) bool) {
+func target(r *rand.Rand, o *object) (purge.Scope, string, string, func(*object) bool) {
 	same := func(x *object) bool { return x == o }
 	switch p := r.IntN(100); {
 	case p < 50:
