@@ -33,6 +33,20 @@ func TestKill(t *testing.T) {
 	t.Logf("\n%s%s", &stderr, &stdout)
 }
 
+// TestManyObjects measures a start over a few objects.
+func TestManyObjects(t *testing.T) {
+	dir := t.TempDir()
+	binary, err := child.Build(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{"-edge", binary, "-dir", dir, "-objects", "3000", "-disk", "1GiB"}, &stdout, &stderr)
+	if code != 0 || !strings.Contains(stdout.String(), "files cached      5 starts") {
+		t.Errorf("code %d\n%s\n%s", code, &stdout, &stderr)
+	}
+}
+
 // TestReportJudges: each thing that can be wrong fails the run.
 func TestReportJudges(t *testing.T) {
 	good := report{kept: 1000, hits: 900, gone: 95, gentleKept: 500, gentleHits: 499, older: 100, olderHits: 100, purges: 1}

@@ -127,6 +127,9 @@ func (o options) measure(ctx context.Context, stderr io.Writer) (result, error) 
 		}
 	}
 	k := &killer{options: o, binary: binary, r: rand.New(rand.NewPCG(o.seed, 1)), progress: stderr}
+	if o.objects > 0 {
+		return measureStarts(ctx, k, base)
+	}
 	err = k.run(ctx, base)
 	return &k.report, err
 }
