@@ -20,19 +20,19 @@ const shown = 10
 
 // report is what all rounds saw.
 type report struct {
-	rounds                 int
-	answers, purges        int
-	written, read          int64 // bytes of bodies
-	kept, hits, gone       int   // of all rounds
-	gentleKept, gentleHits int   // of those that were written gently
-	older, olderHits       int
-	worst                  float64 // share of what was kept, in the worst round that kept 100
-	checks                 cachestore.CheckReport
-	longestCommit          float64 // ms
-	ready, first, loaded   []time.Duration
-	noHit                  int // starts with something kept, and no hit
-	wrong                  int // faults
-	complaints             []string
+	rounds                             int
+	answers, purges                    int
+	written, read                      int64 // bytes of bodies
+	kept, hits, gone                   int   // of all rounds
+	gentleKept, gentleHits, gentleGone int   // of those that were written gently
+	older, olderHits                   int
+	worst                              float64 // share of what was kept, in the worst round that kept 100
+	checks                             cachestore.CheckReport
+	longestCommit                      float64 // ms
+	ready, first, loaded               []time.Duration
+	noHit                              int // starts with something kept, and no hit
+	wrong                              int // faults
+	complaints                         []string
 }
 
 // wrote adds a spell of work.
@@ -58,6 +58,7 @@ func (r *report) found(v *verifying, last *killed) string {
 	if last.gently {
 		r.gentleKept += f.kept
 		r.gentleHits += f.hits
+		r.gentleGone += gone
 	}
 	r.older += f.older
 	r.olderHits += f.olderHits
@@ -109,7 +110,8 @@ func (r *report) faults() (faults []string) {
 	fault(r.wrong > 0, "%d wrong or failed answers", r.wrong)
 	fault(r.kept == 0, "nothing was kept long enough before a kill")
 	fault(float64(missing) > (1-leastKept)*float64(r.kept), "%d of %d that were kept are gone", missing, r.kept)
-	fault(float64(r.gentleKept-r.gentleHits) > (1-leastKept)*float64(r.gentleKept), "%d of %d that were kept in gentle rounds are gone", r.gentleKept-r.gentleHits, r.gentleKept)
+	missing = r.gentleKept - r.gentleHits - r.gentleGone
+	fault(float64(missing) > (1-leastKept)*float64(r.gentleKept), "%d of %d that were kept in gentle rounds are gone", missing, r.gentleKept)
 	fault(float64(r.older-r.olderHits) > (1-leastKept)*float64(r.older), "%d of %d older ones are gone", r.older-r.olderHits, r.older)
 	fault(r.checks.Broken > 0, "%d objects on disk are broken", r.checks.Broken)
 	fault(r.checks.Orphans > 0, "%d chunks on disk have no object", r.checks.Orphans)
@@ -127,7 +129,7 @@ func (r *report) text() string {
 	line("purges", "%d acknowledged", r.purges)
 	line("kept", "%d of %d that were complete 1 s before the kill; %d that are not there count as dropped or evicted; at worst %.2f %% are missing",
 		r.hits, r.kept, r.gone, 100*r.worst)
-	line("", "%d of %d in the rounds that were written gently", r.gentleHits, r.gentleKept)
+	line("", "%d of %d in the rounds that were written gently; %d count as dropped", r.gentleHits, r.gentleKept, r.gentleGone)
 	line("older", "%d of %d from earlier rounds", r.olderHits, r.older)
 	line("on disk", "%d objects with %d MiB checked, %d broken, %d chunks without an object", r.checks.Objects, r.checks.Bytes>>20, r.checks.Broken, r.checks.Orphans)
 	line("longest commit", "%.0f ms", r.longestCommit)
