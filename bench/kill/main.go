@@ -106,10 +106,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// heading says when and on what a kept result came about.
+// heading says when and on what a kept result came about, and how busy that was.
 func (o options) heading(now time.Time) string {
-	return fmt.Sprintf("%s  %s  %s/%s  %d cores\nedge with %s of memory and %s of disk\n\n",
-		now.UTC().Format(time.RFC3339), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), o.memory, o.disk)
+	load, _ := os.ReadFile("/proc/loadavg")
+	return fmt.Sprintf("%s  %s  %s/%s  %d cores, load averages %.14s\nedge with %s of memory and %s of disk\n\n",
+		now.UTC().Format(time.RFC3339), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), load, o.memory, o.disk)
 }
 
 // measure makes a place, builds edge, and does what was asked for.
