@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -108,8 +109,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // heading says when and on what a kept result came about, and how busy that was.
 func (o options) heading(now time.Time) string {
-	load, _ := os.ReadFile("/proc/loadavg")
-	return fmt.Sprintf("%s  %s  %s/%s  %d cores, load averages %.14s\nedge with %s of memory and %s of disk\n\n",
+	text, _ := os.ReadFile("/proc/loadavg")
+	load := strings.Fields(string(text))
+	load = load[:min(len(load), 3)] // the others are not averages
+	return fmt.Sprintf("%s  %s  %s/%s  %d cores, load averages %v\nedge with %s of memory and %s of disk\n\n",
 		now.UTC().Format(time.RFC3339), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), load, o.memory, o.disk)
 }
 
