@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 TIMEOUT  ?= 10m
 
 .PHONY: help build test check vet fmt house cc race fuzz mutate conformance demo \
-	soak bench bench-hit bench-miss bench-purge bench-disk bench-huge clean
+	kill soak bench bench-hit bench-miss bench-purge bench-disk bench-huge clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -67,9 +67,15 @@ conformance: ## the HTTP cache tests against edge, with the table
 demo: ## edge before an origin, under load, purges and a restart; TRACE=file replays that, ARGS=-kill restarts by SIGKILL
 	@TRACE="$(TRACE)" $(GO) run ./bench/demo $(ARGS)
 
-soak: cc ## the long ones: all tests ten times, a million unique urls, five minutes of each fuzz target
+KILLS ?= 20
+kill: ## edge killed under load and started again, KILLS (20) times
+	$(GO) run ./bench/kill -rounds $(KILLS)
+
+soak: cc ## the long ones: all tests ten times, a million unique urls, 200 kills, five minutes of each fuzz target
 	CGO_ENABLED=1 $(GO) test -race -count=10 -timeout 4h ./...
 	EDGE_UNIQUE=1000000 $(GO) test -count=1 -v -timeout 1h -run 'TestCases/unique-keys' ./edge/casetest
+	EDGE_MODEL_FENCES=all $(GO) test -count=1 -timeout 1h -run Fences ./edge/modeltest
+	$(GO) run ./bench/kill -rounds 200 -out bench/results/$$(date -u +%Y-%m-%d)-kill.txt
 	$(MAKE) fuzz FUZZTIME=5m
 
 bench: ## every benchmark

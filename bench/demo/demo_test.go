@@ -99,25 +99,6 @@ func TestDemoCommand(t *testing.T) {
 	}
 }
 
-func TestBodiesCanBeMadeInPieces(t *testing.T) {
-	whole := make([]byte, 1003)
-	fillBody(whole, 7, 3, 0)
-	for _, piece := range []int{1, 5, 8, 13, 1003} {
-		check := &bodyCheck{object: 7, version: 3}
-		want := make([]byte, piece+8)
-		for at := 0; at < len(whole); at += piece {
-			if !check.matches(whole[at:min(at+piece, len(whole))], want) {
-				t.Fatalf("pieces of %d: the one at %d does not match", piece, at)
-			}
-		}
-	}
-	for _, other := range []bodyCheck{{object: 7, version: 4}, {object: 8, version: 3}, {object: 7, version: 3, offset: 8}} {
-		if other.matches(whole[:64], make([]byte, 72)) {
-			t.Errorf("%+v matches the body of version 3 of object 7", other)
-		}
-	}
-}
-
 func manyObjects(n int) *bench.Workload {
 	return &bench.Workload{IDs: make([]string, n), Sizes: make([]int64, n), Requests: []uint32{0}}
 }
@@ -128,8 +109,8 @@ func TestPathsAndTagsNameObjects(t *testing.T) {
 		if got, ok := w.at(w.path(o)); !ok || got != o {
 			t.Errorf("%s is object %d, %v; want %d", w.path(o), got, ok, o)
 		}
-		if got, version, ok := versionOf(etag(o, 12)); !ok || got != o || version != 12 {
-			t.Errorf("%s is version %d of %d, %v", etag(o, 12), version, got, ok)
+		if got, version, ok := bench.VersionOf(bench.ETag(o, 12)); !ok || got != o || version != 12 {
+			t.Errorf("%s is version %d of %d, %v", bench.ETag(o, 12), version, got, ok)
 		}
 	}
 	for _, path := range []string{"", "/", "/p0/o/", "/p0/o/x", "/p0/o/100", "/p1/o/3", "/p0/o/03", "/p0/o/3/"} {

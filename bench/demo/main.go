@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"edgecache/bench"
+	"edgecache/bench/child"
 	"edgecache/cachestore"
 )
 
@@ -136,7 +137,7 @@ func show(ctx context.Context, o *options, stderr io.Writer) (*report, error) {
 	binary := o.binary
 	if binary == "" {
 		fmt.Fprintln(stderr, "building edge")
-		if binary, err = buildEdge(ctx, dir); err != nil {
+		if binary, err = child.Build(ctx, dir); err != nil {
 			return nil, err
 		}
 	}
@@ -146,21 +147,17 @@ func show(ctx context.Context, o *options, stderr io.Writer) (*report, error) {
 		return nil, err
 	}
 	defer origin.Close()
-	c, err := newEdgeConfig(binary, dir, origin.URL)
+	c, err := child.Config{Binary: binary, Dir: dir, Origin: origin.URL, Memory: o.memory, Disk: o.disk}.Settled()
 	if err != nil {
 		return nil, err
-	}
-	c.memory, c.disk = o.memory, o.disk
-	if c.disk == "" {
-		c.disk = filepath.Join(dir, "disk")
 	}
 	edge, err := begin(ctx, c, o.kill)
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(stderr, "origin %s, edge http://%s with %s of memory, admin http://%s\n", origin.URL, c.listen, o.memory, c.admin)
+	fmt.Fprintf(stderr, "origin %s, edge %s with %s of memory, admin %s\n", origin.URL, edge.now.Target, o.memory, edge.now.Admin)
 	p := plan{
-		world: w, target: "http://" + c.listen, admin: "http://" + c.admin, token: c.token,
+		world: w, target: edge.now.Target, admin: edge.now.Admin, token: c.Token,
 		rate: o.rateFor(workload), connections: o.connections, purgeRate: o.purges,
 		maxTime: o.maxTime, maxBytes: o.maxBytes, progress: stderr,
 	}
@@ -168,11 +165,11 @@ func show(ctx context.Context, o *options, stderr io.Writer) (*report, error) {
 		p.again = edge
 	}
 	result, err := drive(ctx, p)
-	if stopErr := edge.now.stop(); stopErr != nil {
+	if stopErr := edge.now.Stop(); stopErr != nil {
 		err = errors.Join(err, stopErr)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, edge.now.said())
+		return nil, fmt.Errorf("%w\n%s", err, edge.now.Said())
 	}
 	return result, nil
 }

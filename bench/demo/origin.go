@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"edgecache/bench"
 )
 
 // origin is a site in front of which a cache makes sense: it takes some
@@ -46,21 +48,21 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	object := &o.world.objects[index]
 	version := object.version.Load()
-	unchanged := r.Header.Get("If-None-Match") == etag(index, version)
+	unchanged := r.Header.Get("If-None-Match") == bench.ETag(index, version)
 	if unchanged {
 		object.confirmed.Add(1)
 	} else {
 		object.fetched.Add(1)
 	}
 	o.world.pass(r.Context(), index)
-	wait(r, time.Duration(1+mix(uint64(index))%6)*time.Millisecond)
+	wait(r, time.Duration(1+bench.Mix(uint64(index))%6)*time.Millisecond)
 
 	age := 3600
 	if shortLived(index) {
 		age = 1
 	}
 	h := w.Header()
-	h.Set("ETag", etag(index, version))
+	h.Set("ETag", bench.ETag(index, version))
 	h.Set("Last-Modified", epoch.Add(time.Duration(version)*time.Second).Format(http.TimeFormat))
 	h.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", age))
 	h.Set("Surrogate-Key", o.world.tag(index)+" demo")
@@ -86,7 +88,7 @@ func (o *origin) sendBody(w http.ResponseWriter, r *http.Request, index uint32, 
 	buf := make([]byte, min(size, 32<<10))
 	for offset := int64(0); offset < size; {
 		piece := buf[:min(size-offset, int64(len(buf)))]
-		fillBody(piece, index, version, offset)
+		bench.FillBody(piece, index, version, offset)
 		if _, err := w.Write(piece); err != nil {
 			return
 		}

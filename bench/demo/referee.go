@@ -44,11 +44,11 @@ func (r *referee) Judge(o uint32, floor uint64, res *http.Response, buf []byte) 
 		n, _ := io.Copy(io.Discard, res.Body)
 		return n, fmt.Errorf("status %d", res.StatusCode)
 	}
-	claimed, version, ok := versionOf(res.Header.Get("ETag"))
+	claimed, version, ok := bench.VersionOf(res.Header.Get("ETag"))
 	if !ok || claimed != o {
 		return 0, wrong("ETag %q, want one of object %d", res.Header.Get("ETag"), o)
 	}
-	n, err := r.readBody(&bodyCheck{object: o, version: version}, res.Body, buf)
+	n, err := r.readBody(&bench.BodyCheck{Object: o, Version: version}, res.Body, buf)
 	if err != nil {
 		return n, err
 	}
@@ -65,18 +65,18 @@ func (r *referee) Judge(o uint32, floor uint64, res *http.Response, buf []byte) 
 
 // readBody reads to the end, using one half of buf for what comes and the
 // other for what should.
-func (r *referee) readBody(check *bodyCheck, body io.Reader, buf []byte) (int64, error) {
+func (r *referee) readBody(check *bench.BodyCheck, body io.Reader, buf []byte) (int64, error) {
 	half := len(buf) / 2
 	for {
 		n, err := body.Read(buf[:half-8])
-		if !check.matches(buf[:n], buf[half:]) {
-			return check.offset, wrong("a byte before %d is not version %d's", check.offset, check.version)
+		if !check.Matches(buf[:n], buf[half:]) {
+			return check.Offset, wrong("a byte before %d is not version %d's", check.Offset, check.Version)
 		}
 		if err == io.EOF {
-			return check.offset, nil
+			return check.Offset, nil
 		}
 		if err != nil {
-			return check.offset, err
+			return check.Offset, err
 		}
 	}
 }

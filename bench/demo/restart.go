@@ -4,30 +4,32 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"edgecache/bench/child"
 )
 
 // lives is an edge that is ended and begun again.
 type lives struct {
-	config edgeConfig
+	config child.Config
 	kill   bool // ended by SIGKILL, as a crash would
-	now    *child
+	now    *child.Edge
 }
 
-func begin(ctx context.Context, c edgeConfig, kill bool) (*lives, error) {
-	now, err := startEdge(ctx, c)
+func begin(ctx context.Context, c child.Config, kill bool) (*lives, error) {
+	now, err := child.Start(ctx, c)
 	return &lives{c, kill, now}, err
 }
 
 // restart ends edge and starts it anew.
 func (l *lives) restart(ctx context.Context) error {
-	end := l.now.stop
+	end := l.now.Stop
 	if l.kill {
-		end = l.now.kill
+		end = l.now.Kill
 	}
 	if err := end(); err != nil {
 		return err
 	}
-	next, err := startEdge(ctx, l.config)
+	next, err := child.Start(ctx, l.config)
 	if err != nil {
 		return fmt.Errorf("start edge again: %w", err)
 	}

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
@@ -112,58 +110,3 @@ func tagOf(n uint32) string { return "tag-" + strconv.FormatUint(uint64(n), 10) 
 // shortLived says which objects expire within the demo, so that the cache has
 // to revalidate them.
 func shortLived(o uint32) bool { return o%16 == 5 }
-
-// etag names object and version; the referee believes it only together with
-// the body.
-func etag(o uint32, version uint64) string { return fmt.Sprintf(`"%d-%d"`, o, version) }
-
-// versionOf reads an ETag of that form.
-func versionOf(tag string) (o uint32, version uint64, ok bool) {
-	first, second, ok := strings.Cut(strings.Trim(tag, `"`), "-")
-	object, err := strconv.ParseUint(first, 10, 32)
-	version, err2 := strconv.ParseUint(second, 10, 64)
-	if !ok || err != nil || err2 != nil || etag(uint32(object), version) != tag {
-		return 0, 0, false
-	}
-	return uint32(object), version, true
-}
-
-// fillBody writes the bytes of an object's version from offset, a multiple of
-// 8, on. The body is a row of words that count through a mixing function, so
-// any two bodies differ from their first byte on and any piece can be made alone.
-func fillBody(p []byte, o uint32, version uint64, offset int64) {
-	seed := mix(mix(uint64(o)+1) + version)
-	word := uint64(offset) / 8
-	for len(p) >= 8 {
-		binary.LittleEndian.PutUint64(p, mix(seed+word))
-		word++
-		p = p[8:]
-	}
-	var last [8]byte
-	binary.LittleEndian.PutUint64(last[:], mix(seed+word))
-	copy(p, last[:])
-}
-
-// mix is the finisher of splitmix64 (Steele, Lea and Flood, 2014).
-func mix(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
-}
-
-// bodyCheck compares a body with what it must be while it arrives in pieces.
-type bodyCheck struct {
-	object  uint32
-	version uint64
-	offset  int64
-}
-
-// matches takes the next piece; want is room as long as the piece and a word.
-func (c *bodyCheck) matches(piece, want []byte) bool {
-	into := int(c.offset % 8)
-	want = want[:into+len(piece)]
-	fillBody(want, c.object, c.version, c.offset-int64(into))
-	c.offset += int64(len(piece))
-	return bytes.Equal(piece, want[into:])
-}

@@ -7,15 +7,17 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"edgecache/bench/child"
 )
 
 // course is one run: the giant, then the object that fits.
 type course struct {
 	o      options
 	source *source
-	config edgeConfig
+	config child.Config
 	report *report
-	edge   *child
+	edge   *child.Edge
 }
 
 // partMost is how many bytes more than were asked for an origin may have sent
@@ -23,10 +25,10 @@ type course struct {
 const partMost = 16 << 20
 
 func (c *course) run(ctx context.Context) (err error) {
-	if c.edge, err = startEdge(ctx, c.config); err != nil {
+	if c.edge, err = child.Start(ctx, c.config); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, c.edge.stop()) }()
+	defer func() { err = errors.Join(err, c.edge.Stop()) }()
 	if err = c.giant(ctx); err != nil {
 		return err
 	}
@@ -34,14 +36,14 @@ func (c *course) run(ctx context.Context) (err error) {
 }
 
 func (c *course) fetch(path string) *fetch {
-	return &fetch{url: c.edge.url + path, size: c.source.sizes[path]}
+	return &fetch{url: c.edge.Target + path, size: c.source.sizes[path]}
 }
 
 // watched runs do while edge's memory is looked at.
 func (c *course) watched(ctx context.Context, what string, done *atomic.Int64, do func() error) error {
 	looking, stop := context.WithCancel(ctx)
 	seen := make(chan resident, 1)
-	go func() { seen <- watch(looking, c.edge.cmd.Process.Pid, done, c.report.say) }()
+	go func() { seen <- watch(looking, c.edge.PID(), done, c.report.say) }()
 	err := do()
 	stop()
 	most := <-seen
@@ -163,11 +165,11 @@ func (c *course) fits(ctx context.Context) error {
 	if err := c.parts(ctx, "stored", "/fits"); err != nil {
 		return err
 	}
-	if err := c.edge.stop(); err != nil {
+	if err := c.edge.Stop(); err != nil {
 		return err
 	}
 	var err error
-	if c.edge, err = startEdge(ctx, c.config); err != nil {
+	if c.edge, err = child.Start(ctx, c.config); err != nil {
 		return err
 	}
 	if err := c.both(ctx, "after a restart"); err != nil {

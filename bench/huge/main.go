@@ -17,6 +17,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"edgecache/bench/child"
 )
 
 // options are the flags; sizes are in MiB.
@@ -143,7 +145,7 @@ func show(ctx context.Context, o options, stderr io.Writer) (*report, error) {
 	defer os.RemoveAll(dir)
 	if o.binary == "" {
 		fmt.Fprintln(stderr, "building edge")
-		if o.binary, err = buildEdge(ctx, dir); err != nil {
+		if o.binary, err = child.Build(ctx, dir); err != nil {
 			return nil, err
 		}
 	}
@@ -152,9 +154,12 @@ func show(ctx context.Context, o options, stderr io.Writer) (*report, error) {
 		return nil, err
 	}
 	defer source.Close()
-	c := &course{o: o, source: source, report: &report{log: stderr}, config: edgeConfig{
-		binary: o.binary, dir: dir, disk: filepath.Join(dir, "disk"), origin: source.URL,
-		memory: fmt.Sprintf("%dMiB", o.memory), diskSize: fmt.Sprintf("%dMiB", o.disk),
+	config := filepath.Join(dir, "edge.yaml")
+	if err := os.WriteFile(config, fmt.Appendf(nil, "disk: {size: %dMiB}\n", o.disk), 0o600); err != nil {
+		return nil, err
+	}
+	c := &course{o: o, source: source, report: &report{log: stderr}, config: child.Config{
+		Binary: o.binary, Dir: dir, Origin: source.URL, Memory: fmt.Sprintf("%dMiB", o.memory), File: config,
 	}}
 	if err := c.run(ctx); err != nil {
 		return nil, err

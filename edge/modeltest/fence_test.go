@@ -5,14 +5,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
 
+// A fence is a line of the code, and the code with it taken out.
+type fence struct{ name, file, with, without string }
+
 // fences are what keeps a fetch that a purge overtook from being served: the
 // number that an object carries is read before its request goes up, and a
-// finished fill is looked at once more. without is the code with it taken out.
-var fences = []struct{ name, file, with, without string }{
+// finished fill is looked at once more.
+var fences = []fence{
 	{"a stored object carries the number at its fetch's beginning", "receive.go", "PurgeSeq: fl.seq, SharedAuth", "PurgeSeq: e.index.Now(), SharedAuth"},
 	{"a finished fill is looked at once more", "receive.go", "case e.index.Covers(fl.key, v.Tags, fl.seq).Strength != purge.None:", "case fl.seq == 0 && purge.None != 0:"},
 	{"a follower is older than no purge", "miss.go", "case e.index.Covers(fl.key, o.variant.Tags, fl.seq).Strength != purge.None:", "case fl.seq == 0 && purge.None != 0:"},
@@ -35,25 +39,41 @@ func TestModelNeedsTheFences(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			cmd := exec.Command("go", "test", "-count=1", "-overlay", overlay(t, c.out), "-run", "^TestModel$", ".", "-operations", "40000")
-			cmd.Env = append(os.Environ(), "EDGE_MODEL_MUTANT=1")
-			said, err := cmd.CombinedOutput()
-			if err == nil {
-				t.Fatalf("the model did not notice:\n%s", said)
+			var out []fence
+			for _, i := range c.out {
+				out = append(out, fences[i])
 			}
-			if !strings.Contains(string(said), "is purged, the floor is") {
-				t.Fatalf("it failed for another reason: %v\n%.3000s", err, said)
-			}
+			mustNotice(t, out, "^TestModel$", 40_000, tooOld)
 		})
 	}
 }
 
-// overlay writes the engine's files without some fences, for go build -overlay.
-func overlay(t *testing.T, out []int) string {
+// tooOld and wrongBody are what the model says then.
+const (
+	tooOld    = "is purged, the floor is"
+	wrongBody = "the body is wrong"
+)
+
+// mustNotice runs a test over the code without some fences; it must fail, and
+// say why.
+func mustNotice(t *testing.T, out []fence, test string, operations int, why string) {
+	t.Helper()
+	cmd := exec.Command("go", "test", "-count=1", "-overlay", overlay(t, out), "-run", test, ".", "-operations", strconv.Itoa(operations))
+	cmd.Env = append(os.Environ(), "EDGE_MODEL_MUTANT=1")
+	said, err := cmd.CombinedOutput()
+	if err == nil {
+		t.Fatalf("the model did not notice:\n%s", said)
+	}
+	if !strings.Contains(string(said), why) {
+		t.Fatalf("it failed for another reason: %v\n%.3000s", err, said)
+	}
+}
+
+// overlay writes the files without some fences, for go build -overlay.
+func overlay(t *testing.T, out []fence) string {
 	dir := t.TempDir()
 	sources, replaced := map[string]string{}, map[string]string{}
-	for _, i := range out {
-		f := fences[i]
+	for _, f := range out {
 		path, err := filepath.Abs(filepath.Join("..", f.file))
 		if err != nil {
 			t.Fatal(err)
@@ -69,7 +89,7 @@ func overlay(t *testing.T, out []int) string {
 			t.Fatalf("%s: %q stands %d times in %s, want once", f.name, f.with, strings.Count(sources[path], f.with), f.file)
 		}
 		sources[path] = strings.Replace(sources[path], f.with, f.without, 1)
-		replaced[path] = filepath.Join(dir, f.file)
+		replaced[path] = filepath.Join(dir, filepath.Base(f.file))
 	}
 	for path, text := range sources {
 		if err := os.WriteFile(replaced[path], []byte(text), 0o600); err != nil {

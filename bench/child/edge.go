@@ -1,4 +1,5 @@
-package main
+// Package child runs the real binary for programs that look at it from outside.
+package child
 
 import (
 	"context"
@@ -16,15 +17,16 @@ import (
 	"time"
 )
 
-// Bounds of the child's life. edge drains for 30 s at most.
+// Bounds of an edge's life. edge drains for 30 s at most.
 const (
 	startTime = 15 * time.Second
 	stopTime  = 40 * time.Second
+	askEvery  = 2 * time.Millisecond
 	saidBytes = 16 << 10 // of its output, kept for when something is wrong
 )
 
-// buildEdge compiles edge from the module that the demo runs in.
-func buildEdge(ctx context.Context, dir string) (string, error) {
+// Build compiles edge from the module that the caller runs in, into dir.
+func Build(ctx context.Context, dir string) (string, error) {
 	mod, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	if err != nil {
 		return "", fmt.Errorf("find the module: %w", err)
@@ -38,44 +40,73 @@ func buildEdge(ctx context.Context, dir string) (string, error) {
 	return binary, nil
 }
 
-// edgeConfig is what the demo decides about its edge. All lives of it have the
-// same addresses, token and directories.
-type edgeConfig struct {
-	binary, dir, origin, memory string
+// Config is what the caller decides about its edge.
+type Config struct {
+	Binary string
+	Dir    string // for what edge keeps
+	Origin string // URL
+	Memory string
+	File   string // configuration file; "" is none
+	Disk   string // directory of the disk tier, or off; "" is Dir/disk
 
-	disk          string // a directory, or off
-	listen, admin string
-	token         string
+	// Addresses and token, the same for all lives of an edge; "" are made by
+	// Start, for one life.
+	Listen, Admin, Token string
 }
 
-// newEdgeConfig finds free ports and writes the token's file.
-func newEdgeConfig(binary, dir, origin string) (c edgeConfig, err error) {
-	c = edgeConfig{binary: binary, dir: dir, origin: origin, token: rand.Text()}
-	if c.listen, c.admin, err = freePorts(); err != nil {
-		return c, err
+// Settled is c with the addresses and the token that Start would make, for an
+// edge that is started more than once.
+func (c Config) Settled() (Config, error) {
+	var err error
+	if c.Listen == "" {
+		c.Listen, c.Admin, err = freePorts()
 	}
-	return c, os.WriteFile(c.tokenFile(), []byte(c.token+"\n"), 0o600)
+	if c.Token == "" {
+		c.Token = rand.Text()
+	}
+	return c, err
 }
 
-func (c edgeConfig) tokenFile() string { return filepath.Join(c.dir, "token") }
+// DiskDir is the directory of the disk tier, or off.
+func (c Config) DiskDir() string {
+	if c.Disk == "" {
+		return filepath.Join(c.Dir, "disk")
+	}
+	return c.Disk
+}
 
-// child is an edge that runs; whoever starts it ends it with stop.
-type child struct {
-	target, admin string
+// Edge is an edge that runs; whoever starts it ends it with Stop or Kill.
+type Edge struct {
+	Target, Admin string // URLs
+	Token         string // that the admin port wants
+	Began         time.Time
 	cmd           *exec.Cmd
 	output        tail
 	ended         chan struct{} // closed when it ended with err
 	err           error
 }
 
-// startEdge runs edge and returns when it is ready.
-func startEdge(ctx context.Context, c edgeConfig) (*child, error) {
-	e := &child{target: "http://" + c.listen, admin: "http://" + c.admin, ended: make(chan struct{})}
-	e.cmd = exec.Command(c.binary, "--origin", c.origin, "--listen", c.listen, "--admin", c.admin,
-		"--token-file", c.tokenFile(), "--memory", c.memory, "--disk", c.disk, "--access-log", "off")
+// Start runs edge and returns when it is ready.
+func Start(ctx context.Context, c Config) (*Edge, error) {
+	c, err := c.Settled()
+	if err != nil {
+		return nil, err
+	}
+	e := &Edge{Target: "http://" + c.Listen, Admin: "http://" + c.Admin, Token: c.Token, ended: make(chan struct{})}
+	tokenFile := filepath.Join(c.Dir, "token")
+	if err := os.WriteFile(tokenFile, []byte(e.Token+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	args := []string{"--origin", c.Origin, "--listen", c.Listen, "--admin", c.Admin,
+		"--token-file", tokenFile, "--memory", c.Memory, "--disk", c.DiskDir(), "--access-log", "off"}
+	if c.File != "" {
+		args = append(args, "--config", c.File)
+	}
+	e.cmd = exec.Command(c.Binary, args...)
 	e.cmd.Env = append(os.Environ(),
-		"XDG_STATE_HOME="+filepath.Join(c.dir, "state"), "XDG_CACHE_HOME="+filepath.Join(c.dir, "cache"))
+		"XDG_STATE_HOME="+filepath.Join(c.Dir, "state"), "XDG_CACHE_HOME="+filepath.Join(c.Dir, "cache"))
 	e.cmd.Stdout, e.cmd.Stderr = &e.output, &e.output
+	e.Began = time.Now()
 	if err := e.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start edge: %w", err)
 	}
@@ -84,14 +115,14 @@ func startEdge(ctx context.Context, c edgeConfig) (*child, error) {
 		close(e.ended)
 	}()
 	if err := e.ready(ctx); err != nil {
-		return nil, fmt.Errorf("%w\n%s", errors.Join(err, e.stop()), e.said())
+		return nil, fmt.Errorf("%w\n%s", errors.Join(err, e.Stop()), e.Said())
 	}
 	return e, nil
 }
 
 // freePorts names two addresses that were free a moment ago. They must stay the
 // same over a restart, so edge cannot choose them; if somebody comes between, it
-// ends and the demo with it.
+// ends and the caller with it.
 func freePorts() (listen, admin string, err error) {
 	var addresses [2]string
 	for i := range addresses {
@@ -106,10 +137,10 @@ func freePorts() (listen, admin string, err error) {
 }
 
 // ready waits until edge says that it is.
-func (e *child) ready(ctx context.Context) error {
+func (e *Edge) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	again := time.NewTicker(20 * time.Millisecond)
+	again := time.NewTicker(askEvery)
 	defer again.Stop()
 	last := errors.New("not asked yet")
 	for {
@@ -126,8 +157,8 @@ func (e *child) ready(ctx context.Context) error {
 	}
 }
 
-func (e *child) askReady(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.admin+"/readyz", nil)
+func (e *Edge) askReady(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.Admin+"/readyz", nil)
 	if err != nil {
 		return err
 	}
@@ -142,8 +173,25 @@ func (e *child) askReady(ctx context.Context) error {
 	return nil
 }
 
-// stop ends edge and returns what was wrong with its end.
-func (e *child) stop() error {
+// PID is the process.
+func (e *Edge) PID() int { return e.cmd.Process.Pid }
+
+// Kill ends edge with SIGKILL and waits for its end.
+func (e *Edge) Kill() error {
+	select {
+	case <-e.ended:
+		return fmt.Errorf("edge ended by itself: %v", e.err)
+	default:
+	}
+	if err := e.cmd.Process.Kill(); err != nil {
+		return fmt.Errorf("kill edge: %w", err)
+	}
+	<-e.ended
+	return nil
+}
+
+// Stop ends edge and returns what was wrong with its end.
+func (e *Edge) Stop() error {
 	select {
 	case <-e.ended:
 		return fmt.Errorf("edge ended by itself: %v", e.err)
@@ -165,22 +213,8 @@ func (e *child) stop() error {
 	return nil
 }
 
-// kill ends edge as a crash would.
-func (e *child) kill() error {
-	select {
-	case <-e.ended:
-		return fmt.Errorf("edge ended by itself: %v", e.err)
-	default:
-	}
-	if err := e.cmd.Process.Kill(); err != nil {
-		return fmt.Errorf("kill edge: %w", err)
-	}
-	<-e.ended
-	return nil
-}
-
-// said is the end of what edge printed.
-func (e *child) said() string { return "edge said:\n" + e.output.String() }
+// Said is the end of what edge printed.
+func (e *Edge) Said() string { return "edge said:\n" + e.output.String() }
 
 // tail keeps the end of what is written to it.
 type tail struct {
