@@ -72,7 +72,11 @@ func TestServesTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		_, err = io.Copy(io.Discard, res.Body) // who has seen all of it finds it stored
 		res.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
 		if got := res.Header.Get("Cache-Status"); res.StatusCode != 200 || !strings.Contains(got, want) {
 			t.Errorf("%d with Cache-Status %q, want %q in it", res.StatusCode, got, want)
 		}
