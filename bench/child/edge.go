@@ -4,6 +4,7 @@ package child
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -171,6 +172,51 @@ func (e *Edge) askReady(ctx context.Context) error {
 		return fmt.Errorf("/readyz answers %d", res.StatusCode)
 	}
 	return nil
+}
+
+// Loaded waits until the disk tier knows all that it has: until then a start
+// fetches what it has not come to yet.
+func (e *Edge) Loaded(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	again := time.NewTicker(askEvery)
+	defer again.Stop()
+	for {
+		loaded, err := e.askLoaded(ctx)
+		if loaded || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the disk is not loaded: %w", ctx.Err())
+		case <-again.C:
+		}
+	}
+}
+
+func (e *Edge) askLoaded(ctx context.Context) (loaded bool, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.Admin+"/v1/disk", nil)
+	if err != nil {
+		return false, err
+	}
+	req.Header.Set("Authorization", "Bearer "+e.Token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false, err
+	}
+	defer res.Body.Close()
+	var disk struct {
+		Shards []struct{ Loaded bool }
+	}
+	if err := json.NewDecoder(res.Body).Decode(&disk); err != nil {
+		return false, fmt.Errorf("/v1/disk answers %d: %w", res.StatusCode, err)
+	}
+	for _, s := range disk.Shards {
+		if !s.Loaded {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // PID is the process.

@@ -172,6 +172,9 @@ func (c *course) fits(ctx context.Context) error {
 	if c.edge, err = child.Start(ctx, c.config); err != nil {
 		return err
 	}
+	if err := c.edge.Loaded(ctx); err != nil {
+		return err
+	}
 	if err := c.both(ctx, "after a restart"); err != nil {
 		return err
 	}
