@@ -174,10 +174,6 @@ func (s *diskShard) readLoaded(id uint64, value []byte) indexed {
 	return indexed{Hash: key.Hash, ID: id, Body: front.BodySize, Meta: uint32(len(value)), Expires: front.Expires}
 }
 
-// lockSlice is how many objects are dealt with while the shard's mutex is held:
-// look-ups wait for it.
-const lockSlice = 256
-
 // addLoaded puts records into the index, behind the last one, that nothing newer
 // has replaced.
 func (s *diskShard) addLoaded(last ref, batch []indexed) ref {

@@ -25,39 +25,66 @@ const (
 // committed yet, and what is deleted but still read.
 func (s *diskShard) usedLocked() int64 { return s.liveLocked() + s.loose + s.held }
 
-// makeRoomLocked takes objects out of the index until the job's bytes fit into
-// the quota: those that are of no use any more, then in the order of their ids.
-func (s *diskShard) makeRoomLocked(j *job) {
-	room := s.quota - j.need
-	s.evictExpiredLocked(j, room)
-	budget := min(j.need, commitBytes/2) // what may be copied
-	spared := 0
-	for r := s.index.oldest(); r != 0 && s.usedLocked() > room && !s.pacedLocked(j); {
-		next := s.index.younger(r)
+// makeRoom takes objects out of the index until the job's bytes fit into the
+// quota: those that are of no use any more, then in the order of their ids, and
+// used ones only when no others are left.
+func (s *diskShard) makeRoom(j *job) {
+	w := roomWalk{room: s.quota - j.need, budget: min(j.need, commitBytes/2)}
+	for more := true; more; {
+		s.mu.Lock()
+		if w.at == 0 || s.index.find(w.at) == nil { // the first, or gone meanwhile
+			w.at = s.index.oldest()
+		}
+		more = s.evictExpiredLocked(j, w.room) || s.walkLocked(j, &w)
+		s.mu.Unlock()
+	}
+}
+
+// roomWalk is how far makeRoom has come.
+type roomWalk struct {
+	room   int64 // bytes that may stay
+	budget int64 // bytes that may be copied
+	spared int
+	all    bool // the second time round: use does not count
+	at     ref  // the next object
+}
+
+// walkLocked deals with a slice of the objects.
+func (s *diskShard) walkLocked(j *job, w *roomWalk) (more bool) {
+	for range lockSlice {
 		switch {
-		case s.leases[r] != nil || s.pending[r] != nil:
-		case s.index.wasUsed(r) && spared < spareMost:
-			spared++
-			in, _ := s.index.get(r)
-			if in.Body > moveMost || in.Body > budget {
-				s.index.renew(r)
-				break
-			}
-			s.index.unuse(r)
-			budget -= diskBytes(in.Body, in.Meta)
-			j.moves = append(j.moves, &move{ref: r, from: in.ID})
+		case s.usedLocked() <= w.room || s.pacedLocked(j):
+			return false
+		case w.at == 0 && w.all:
+			return false
+		case w.at == 0:
+			w.at, w.all = s.index.oldest(), true
+			continue
+		}
+		r := w.at
+		w.at = s.index.younger(r)
+		switch {
+		case s.leases[r] != nil || s.pending[r] != nil || j.moving(r):
+		case !w.all && w.spared < spareMost && s.index.wasUsed(r):
+			s.spareLocked(j, w, r)
 		default:
 			s.evictLocked(j, r, DiskEvictedOldest)
 		}
-		r = next
 	}
-	for r := s.index.oldest(); r != 0 && s.usedLocked() > room; { // whether it was used or not
-		next := s.index.younger(r)
-		if s.leases[r] == nil && s.pending[r] == nil && !j.moving(r) {
-			s.evictLocked(j, r, DiskEvictedOldest)
-		}
-		r = next
+	return w.at != 0
+}
+
+// spareLocked lets a used object go round again.
+func (s *diskShard) spareLocked(j *job, w *roomWalk, r ref) {
+	w.spared++
+	in, _ := s.index.get(r)
+	if in.Body > moveMost || in.Body > w.budget {
+		s.index.renew(r)
+		return
 	}
+	s.index.unuse(r)
+	w.budget -= diskBytes(in.Body, in.Meta)
+	j.moves = append(j.moves, &move{ref: r, from: in.ID})
 }
 
 // moving says whether an object is to be copied.
@@ -65,15 +92,20 @@ func (j *job) moving(r ref) bool {
 	return slices.ContainsFunc(j.moves, func(m *move) bool { return m.ref == r })
 }
 
-func (s *diskShard) evictExpiredLocked(j *job, room int64) {
+// evictExpiredLocked takes out a slice of what is of no use any more.
+func (s *diskShard) evictExpiredLocked(j *job, room int64) (more bool) {
 	now := seconds32(s.d.now())
-	for s.usedLocked() > room && !s.pacedLocked(j) {
+	for range lockSlice {
+		if s.usedLocked() <= room || s.pacedLocked(j) {
+			return false
+		}
 		r, ok := s.index.expired(now)
 		if !ok || s.pending[r] != nil {
-			return
+			return false
 		}
 		s.evictLocked(j, r, DiskEvictedExpired)
 	}
+	return true
 }
 
 // evictLocked takes an object out; the job deletes it, unless it is being read.

@@ -172,8 +172,8 @@ type job struct {
 func (s *diskShard) prepare(batch []*change) *job {
 	j := &job{batch: batch}
 	s.recordAll(j, s.collect(j))
+	s.makeRoom(j)
 	s.mu.Lock()
-	s.makeRoomLocked(j)
 	s.state.PurgeHigh = max(s.state.PurgeHigh, s.d.lastPurge())
 	j.state = s.state
 	s.mu.Unlock()
@@ -190,15 +190,16 @@ func (s *diskShard) prepare(batch []*change) *job {
 // the job's puts say; that of a chunk says nothing.
 func (s *diskShard) collect(j *job) (records []metaRecord) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.revokeLocked()
-	for _, c := range j.batch {
+	s.mu.Unlock()
+	s.sliced(len(j.batch), func(i int) {
+		c := j.batch[i]
 		switch c.kind {
 		case changePut, changeRevise:
 			in, ok := s.index.get(c.ref)
 			if !ok || s.pending[c.ref] != c || s.deferredLocked(c.ref) {
 				s.looseLocked(c.spill) // its deletion follows
-				continue
+				return
 			}
 			c.taken, c.id = true, in.ID // it may have moved since
 			j.puts = append(j.puts, c)
@@ -207,16 +208,31 @@ func (s *diskShard) collect(j *job) (records []metaRecord) {
 			})
 		case changeChunk:
 			if c.spill.over.Load() && !c.spill.stored.Load() {
-				continue // its deletion follows
+				return // its deletion follows
 			}
 			j.puts = append(j.puts, c)
 			records = append(records, metaRecord{})
 		case changeDrop, changeUnlist:
 			j.drops = append(j.drops, c)
 		}
-	}
+	})
 	return records
 }
+
+// sliced calls do for n things under the mutex, and lets go of it in between:
+// look-ups wait for it, and so does a change of the table.
+func (s *diskShard) sliced(n int, do func(i int)) {
+	for from := 0; from < n; from += lockSlice {
+		s.mu.Lock()
+		for i := from; i < min(n, from+lockSlice); i++ {
+			do(i)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// lockSlice is how many objects are dealt with while the mutex is held.
+const lockSlice = 256
 
 // recordAll builds the records of a job and counts the bytes that it needs. What
 // is over a record's limits is refused.
@@ -280,29 +296,16 @@ func (s *diskShard) settle(j *job, err error) {
 	for _, c := range j.batch {
 		bytes += c.bytes
 	}
-	for i, c := range j.puts {
-		s.settlePutLocked(c, len(j.metas[i]), err)
-	}
 	for _, c := range j.refused {
 		s.settlePutLocked(c, 0, errRecord)
 	}
 	s.settleMovesLocked(j, err)
-	var again []*change
-	for _, c := range j.drops {
-		switch {
-		case err == nil && c.kind == changeUnlist:
-		case err != nil || c.left:
-			again = append(again, c)
-		default:
-			s.index.free(c.ref)
-			s.looseLocked(c.spill)
-		}
-	}
-	s.queue.back(again)
 	if err == nil {
 		s.state.Swept = max(s.state.Swept, j.state.Swept)
 	}
 	s.mu.Unlock()
+	s.sliced(len(j.puts), func(i int) { s.settlePutLocked(j.puts[i], len(j.metas[i]), err) })
+	s.settleDrops(j.drops, err)
 	s.queue.free(bytes)
 	told := j.batch
 	if err != nil {
@@ -313,6 +316,22 @@ func (s *diskShard) settle(j *job, err error) {
 			c.done(err)
 		}
 	}
+}
+
+// settleDrops frees what was deleted, and queues what was not again.
+func (s *diskShard) settleDrops(drops []*change, err error) {
+	var again []*change
+	s.sliced(len(drops), func(i int) {
+		switch c := drops[i]; {
+		case err == nil && c.kind == changeUnlist:
+		case err != nil || c.left:
+			again = append(again, c)
+		default:
+			s.index.free(c.ref)
+			s.looseLocked(c.spill)
+		}
+	})
+	s.queue.back(again)
 }
 
 func (s *diskShard) settlePutLocked(c *change, meta int, err error) {
