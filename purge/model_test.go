@@ -3,6 +3,7 @@ package purge
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -154,9 +155,11 @@ func (m *model) open() {
 	m.log, m.sweeper = l, StartSweeper(l, m.store, SweepConfig{SoftWindow: window, Every: time.Hour})
 }
 
-// check looks every object up that was ever stored.
+// check looks every object up that was ever stored, in an order that a failure
+// can be run again in.
 func (m *model) check(*rapid.T) {
-	for name, p := range m.stored {
+	for _, name := range slices.Sorted(maps.Keys(m.stored)) {
+		p := m.stored[name]
 		strength, life := m.truth(p)
 		v := find(m.tb, m.store, p.url, name)
 		if v == nil {
