@@ -61,10 +61,14 @@ type purged struct {
 	softAt   int64
 }
 
-// put records a purge that is later than all that t knows of. It reports
-// whether a slot was filled by it. The caller has made room.
+// latest is slot.latest.
+func (p purged) latest() uint64 { return p.number<<2 | uint64(p.strength) }
+
+// put records a purge, and reports whether a slot was filled by it. A restart
+// reads purges in the order in which they were written, which is not that of
+// their numbers, so any order will do. The caller has made room.
 func (t *table) put(p purged) (filled bool) {
-	s := t.slotToTake(p.key, p.strength)
+	s := t.slotToTake(p)
 	if s.key.Load() == 0 {
 		t.fill(s, p)
 		return true
@@ -74,29 +78,30 @@ func (t *table) put(p purged) (filled bool) {
 	if p.softAt < s.softAt.Load() {
 		s.softAt.Store(p.softAt)
 	}
-	s.latest.Store(p.number<<2 | uint64(p.strength))
+	s.latest.Store(max(s.latest.Load(), p.latest()))
 	return false
 }
 
-// slotToTake is the slot of the key with that strength, else one of a weaker
-// strength (which a later, stronger purge makes void), else an empty one.
-func (t *table) slotToTake(key uint64, strength Strength) *slot {
-	var weaker *slot
-	for i := t.slotFor(key); ; {
+// slotToTake is the slot of p's key and strength, else one of a weaker and no
+// later purge (which p makes void), else an empty one.
+func (t *table) slotToTake(p purged) *slot {
+	var void *slot
+	for i := t.slotFor(p.key); ; {
 		s := &t.slots[i]
 		switch s.key.Load() {
 		case 0:
-			if weaker != nil {
-				return weaker
+			if void != nil {
+				return void
 			}
 			return s
-		case key:
-			have := Strength(s.latest.Load() & 3)
-			if have == strength {
+		case p.key:
+			v := s.latest.Load()
+			have := Strength(v & 3)
+			if have == p.strength {
 				return s
 			}
-			if have < strength {
-				weaker = s
+			if have < p.strength && v>>2 <= p.number {
+				void = s
 			}
 		}
 		if i++; i == len(t.slots) {
@@ -170,7 +175,7 @@ func (t *table) add(p purged) {
 // fill takes an empty slot into use.
 func (t *table) fill(s *slot, p purged) {
 	s.softAt.Store(p.softAt)
-	s.latest.Store(p.number<<2 | uint64(p.strength))
+	s.latest.Store(p.latest())
 	s.key.Store(p.key)
 	t.used++
 }
