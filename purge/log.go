@@ -76,7 +76,7 @@ type Log struct {
 	mu       sync.Mutex
 	calls    []*call
 	waiting  int                    // entries in calls
-	late     map[invalidated]stored // applied, not yet written
+	late     unwritten
 	lossy    uint64                 // invalidations up to here could not be kept in late
 	forget   uint64                 // entries up to here may leave the file
 	from     uint64                 // where in the file forgetting goes on
@@ -96,13 +96,6 @@ type call struct {
 	done    chan struct{}
 }
 
-// invalidated names what an invalidation is about: only the last one counts.
-type invalidated struct {
-	scope       Scope
-	strength    Strength
-	value, host string
-}
-
 // A Result says what became of a purge. There is no count: a purge does not
 // look at objects.
 type Result struct {
@@ -120,7 +113,7 @@ func Open(c Config) (*Log, error) {
 		wake:     make(chan struct{}, 1),
 		stopped:  make(chan struct{}),
 		halfFull: make(chan struct{}, 1),
-		late:     make(map[invalidated]stored),
+		late:     make(unwritten),
 	}
 	err := l.open()
 	if errors.Is(err, errCorrupt) {
@@ -352,14 +345,13 @@ func (l *Log) askForSweepLocked() {
 // keepLocked notes an applied invalidation for the writer. When there is no
 // room, the file will say that all up to its number is in doubt.
 func (l *Log) keepLocked(e Entry) {
-	k := invalidated{e.Scope, e.Strength, e.Value, e.Host}
-	_, known := l.late[k]
-	if !known && (len(l.late) >= l.conf.Queue || l.keptLate+len(l.late) >= l.conf.Limit) {
+	full := len(l.late) >= l.conf.Queue || l.keptLate+len(l.late) >= l.conf.Limit
+	if full && !l.late.has(e) {
 		l.stats.Undurable++
 		l.lossy = max(l.lossy, e.Seq)
 		return
 	}
-	l.late[k] = stored{Entry: e, volatile: true}
+	l.late.keep(e)
 }
 
 // List is the history of purge calls, newest first.

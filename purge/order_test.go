@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -121,5 +122,40 @@ func TestInvalidationsOutliveTheLogInAnyOrder(t *testing.T) {
 		if got := l.Index().CoversKnown(k, between[i]-1); got.Strength != Hard {
 			t.Errorf("/%d since %d: %+v, want hard", i, between[i]-1, got)
 		}
+	}
+}
+
+// Two requests may invalidate the same thing at once: the one with the earlier
+// number may be noted for the writer last.
+func TestALaterInvalidationOutlivesAnEarlierOneNotedAfterIt(t *testing.T) {
+	l := openLog(t, Config{FlushEvery: time.Hour})
+	e := entryOf(t, ScopeURL, "http://h/x", "", Revalidate)
+	first, second := l.Invalidate([]Entry{e}), l.Invalidate([]Entry{e})
+	e.Seq = first
+	l.mu.Lock()
+	l.keepLocked(e)
+	l.mu.Unlock()
+	l = reopen(t, l)
+	if got := l.Index().CoversKnown(keyOf(t, "http://h/x"), first); got.Strength != Revalidate || got.Seq != second {
+		t.Errorf("after a restart: %+v, want revalidate by %d", got, second)
+	}
+}
+
+func TestASoftWindowIsNoLongerAfterARestart(t *testing.T) {
+	var clock atomic.Int64
+	l := openLog(t, Config{FlushEvery: time.Hour, Clock: clock.Load})
+	since := l.Index().Now()
+	for at := range int64(3) {
+		clock.Store(at + 1)
+		l.Invalidate([]Entry{entryOf(t, ScopeURL, "http://h/x", "", Soft)})
+	}
+	k := keyOf(t, "http://h/x")
+	want := Cover{Soft, 1, l.Index().Now()}
+	if got := l.Index().CoversKnown(k, since); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	l = reopen(t, l)
+	if got := l.Index().CoversKnown(k, since); got != want {
+		t.Errorf("after a restart: %+v, want %+v", got, want)
 	}
 }

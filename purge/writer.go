@@ -3,7 +3,6 @@ package purge
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"time"
 )
@@ -66,7 +65,7 @@ func (w *writer) restless() bool {
 // A work is what one commit is to write.
 type work struct {
 	calls []*call
-	late  map[invalidated]stored
+	late  unwritten
 	page  page
 }
 
@@ -116,7 +115,7 @@ func (l *Log) takeWork(flush bool) (k work, found bool) {
 		k.calls = append(k.calls, l.calls[0])
 		l.calls = l.calls[1:]
 	}
-	k.late, l.late = l.late, make(map[invalidated]stored)
+	k.late, l.late = l.late, make(unwritten)
 	k.page.lossy, l.lossy = l.lossy, 0
 	k.page.forget, k.page.from, k.page.toForget = l.forget, l.from, forgetLimit
 	return k, true
@@ -155,16 +154,17 @@ func (w *writer) compose(k *work) {
 	p.trim = max(0, l.history.size()+len(p.records)-HistoryLimit)
 }
 
-// fail answers that nothing was written, and keeps what nobody waits for; what
-// came since is newer. A book that panicked is given up, with all that waits.
+// fail answers that nothing was written, and keeps what nobody waits for. A
+// book that panicked is given up, with all that waits.
 func (w *writer) fail(k *work, err error) {
 	l := w.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.stats.Failed++
 	l.failed = fmt.Errorf("%w: %s: %w", ErrStorage, l.conf.Path, err)
-	maps.Copy(k.late, l.late)
-	l.late = k.late
+	for _, s := range k.late {
+		l.late.keep(s.Entry)
+	}
 	l.lossy = max(l.lossy, k.page.lossy)
 	if errors.Is(err, errCorrupt) {
 		l.broken = true
