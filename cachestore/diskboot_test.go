@@ -80,7 +80,7 @@ func storeOne(t *testing.T, dir string) {
 // bootOf is the run that a shard in use bears on disk.
 func bootOf(t *testing.T, d *Disk) (boot string) {
 	t.Helper()
-	err := d.shards[0].Load().file.view(func(_ *openDB, tx *bbolt.Tx) error {
+	err := d.shards[0].Load().file.view(func(tx *bbolt.Tx) error {
 		state, err := readState(tx.Bucket(bucketState).Get(stateKey))
 		boot = state.Boot
 		return err

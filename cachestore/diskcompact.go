@@ -104,7 +104,6 @@ func (s *diskShard) copyBucket(to *diskFile, name []byte) error {
 		_, err := tx.CreateBucketIfNotExists(name)
 		return err
 	})
-	type pair struct{ key, value []byte }
 	for from := []byte{}; err == nil && from != nil; {
 		var batch []pair
 		bytes := 0

@@ -28,7 +28,7 @@ func shardPath(dir string, n int) string { return filepath.Join(dir, fmt.Sprintf
 // file. loose are the ids of bodies without a record.
 func (d *Disk) prepareFile(f *diskFile, n int) (state shardState, loose []uint64, err error) {
 	fresh := false
-	err = f.view(func(_ *openDB, tx *bbolt.Tx) error {
+	err = f.view(func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucketState)
 		if b == nil {
 			fresh = true
