@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,8 +84,10 @@ type Disk struct {
 	stop     chan struct{}
 	keeper   sync.WaitGroup
 
+	turns   chan struct{}                     // a token for each writer that commits; see turn
 	account atomic.Pointer[func(bytes int64)] // hears of the memory that indexes take
 
+	readWaits                 atomic.Uint64
 	reads, readBytes, commits atomic.Uint64
 	storedN, storedBytes      atomic.Uint64
 	reinserted, promoted      atomic.Uint64
@@ -121,7 +124,7 @@ func OpenDisk(c DiskConfig) (*Disk, error) {
 	case c.PurgeSeq == nil || c.LastPurge == nil:
 		return nil, errors.New("cachestore: a disk needs the purge numbers")
 	}
-	d := &Disk{config: c, log: c.Log, shards: make([]atomic.Pointer[diskShard], c.Shards), troubles: make([]error, c.Shards), aside: make([]bool, c.Shards), stop: make(chan struct{})}
+	d := &Disk{config: c, log: c.Log, shards: make([]atomic.Pointer[diskShard], c.Shards), troubles: make([]error, c.Shards), aside: make([]bool, c.Shards), stop: make(chan struct{}), turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
 	if c.NoSync {
 		d.boot = bootID()
 	}

@@ -201,3 +201,22 @@ func (s *diskShard) close(most time.Duration) error {
 	s.end()
 	return s.file.finish(s.d.config.NoSync)
 }
+
+// turnMost is how long a writer waits for its turn: one that a fault holds up must
+// not hold up the others.
+const turnMost = time.Second
+
+// turn waits until not too many writers commit at once, and returns what ends the
+// turn: a commit keeps a core busy, by copying and by system calls that the
+// scheduler finds out about late, and half of the cores are for memory's hits.
+func (d *Disk) turn(gone <-chan struct{}) (end func()) {
+	t := time.NewTimer(turnMost)
+	defer t.Stop()
+	select {
+	case d.turns <- struct{}{}:
+		return func() { <-d.turns }
+	case <-t.C:
+	case <-gone:
+	}
+	return func() {}
+}

@@ -97,6 +97,12 @@ func (s *diskShard) enter(ctx context.Context) error {
 	select {
 	case s.reads <- struct{}{}:
 		return nil
+	default:
+		s.d.readWaits.Add(1)
+	}
+	select {
+	case s.reads <- struct{}{}:
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-s.gone:

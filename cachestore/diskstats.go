@@ -61,6 +61,7 @@ type DiskStats struct {
 	Leases     int64 // bodies that are being read now
 
 	Reads, ReadBytes        uint64 // chunks read from disk
+	ReadWaits               uint64 // reads that waited because as many ran at once as may
 	Commits                 uint64 // synced transactions
 	Stored, StoredBytes     uint64 // objects written, and the bytes of their bodies and records
 	Reinserted              uint64 // objects that were used and went round again

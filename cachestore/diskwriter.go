@@ -267,6 +267,7 @@ func (s *diskShard) apply(j *job) error {
 	if len(j.puts)+len(j.moves) == 0 {
 		write = s.file.shrink
 	}
+	defer s.d.turn(s.gone)()
 	return write(func(tx *bbolt.Tx) error {
 		w := newPen(tx, s.seal)
 		for _, c := range j.drops {
