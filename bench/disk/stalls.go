@@ -77,7 +77,7 @@ type mix struct {
 	site    *site
 	plain   *plain
 	scratch string // where the plain load writes
-	files   []*os.File
+	files   []coldFile
 	cold    int // objects
 	next    int // the one that is stored next
 
@@ -96,7 +96,15 @@ func openMix(ctx context.Context, o options, dir string) (m *mix, err error) {
 	if m.plain, err = writePlain(dir+".plain", m.s, m.cold*coldSize/storedSize, storedSize); err != nil {
 		return nil, err
 	}
-	if m.files, err = m.s.files(); err != nil {
+	files, err := m.s.files()
+	for _, f := range files {
+		info, statErr := f.Stat()
+		if statErr != nil {
+			return nil, statErr
+		}
+		m.files = append(m.files, coldFile{f, info.Size()})
+	}
+	if err != nil {
 		return nil, err
 	}
 	m.site, err = openSite(ctx, m.s, filepath.Join(dir, "purge.db"))
@@ -106,7 +114,7 @@ func openMix(ctx context.Context, o options, dir string) (m *mix, err error) {
 func (m *mix) close() {
 	m.site.close()
 	for _, f := range m.files {
-		_ = f.Close()
+		_ = f.file.Close()
 	}
 	_ = m.plain.remove()
 	_ = m.s.close()
@@ -149,7 +157,7 @@ func (m *mix) round(ctx context.Context, load func(context.Context) error, to *s
 
 // together runs readers, a writer, and what makes the page cache forget, until
 // the context ends.
-func (m *mix) together(ctx context.Context, files []*os.File, read func(*rand.Rand) error, write func() error) error {
+func (m *mix) together(ctx context.Context, files []coldFile, read func(*rand.Rand) error, write func() error) error {
 	var running sync.WaitGroup
 	errs := make(chan error, coldReaders+2)
 	loop := func(do func() error) {
@@ -183,16 +191,20 @@ func (m *mix) together(ctx context.Context, files []*os.File, read func(*rand.Ra
 	return <-errs
 }
 
-// forgetPart takes one part of each file out of the page cache, as memory that is
-// needed elsewhere would: what is asked for all the time comes back at once.
-func forgetPart(files []*os.File, part int64) error {
+// coldFile is a file of which the first bytes hold what is read cold. What is
+// written behind them meanwhile stays in the page cache, as what was just written
+// does.
+type coldFile struct {
+	file *os.File
+	cold int64
+}
+
+// forgetPart takes one part of what is cold of each file out of the page cache,
+// as memory that is needed elsewhere would.
+func forgetPart(files []coldFile, part int64) error {
 	for _, f := range files {
-		info, err := f.Stat()
-		if err != nil {
-			return err
-		}
-		n := info.Size()/forgetParts + 1
-		if err := forgetPages(f, part*n, n); err != nil {
+		n := f.cold/forgetParts + 1
+		if err := forgetPages(f.file, part*n, n); err != nil {
 			return err
 		}
 	}
@@ -229,7 +241,7 @@ func (m *mix) plainLoad(ctx context.Context) error {
 	defer os.Remove(m.scratch)
 	defer out.Close()
 	at := int64(0)
-	return m.together(ctx, []*os.File{m.plain.f, out}, func(random *rand.Rand) error {
+	return m.together(ctx, []coldFile{{m.plain.f, int64(m.cold) * coldSize}}, func(random *rand.Rand) error {
 		var sum uint32
 		buf := buffers.Get().(*[]byte)
 		defer buffers.Put(buf)
