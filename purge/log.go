@@ -75,15 +75,15 @@ type Log struct {
 
 	mu       sync.Mutex
 	calls    []*call
-	waiting  int                    // entries in calls
+	waiting  int // entries in calls
 	late     unwritten
-	lossy    uint64                 // invalidations up to here could not be kept in late
-	forget   uint64                 // entries up to here may leave the file
-	from     uint64                 // where in the file forgetting goes on
-	kept     int                    // purges in the file
-	keptLate int                    // invalidations in the file
-	failed   error                  // of the last commit
-	broken   bool                   // the file is abandoned
+	lossy    uint64 // invalidations up to here could not be kept in late
+	forget   uint64 // entries up to here may leave the file
+	from     uint64 // where in the file forgetting goes on
+	kept     int    // purges in the file
+	keptLate int    // invalidations in the file
+	failed   error  // of the last commit
+	broken   bool   // the file is abandoned
 	closed   bool
 	stats    Stats
 }
