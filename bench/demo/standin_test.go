@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -291,7 +292,12 @@ func beEdge(m manner, args []string) int {
 		fmt.Println(err)
 		return 1
 	}
-	go http.ListenAndServe(*listen, cache)
+	data, err := net.Listen("tcp", *listen) // before it says that it is ready
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	go http.Serve(data, cache)
 	go http.ListenAndServe(*admin, cache.admin())
 	<-ctx.Done()
 	switch m {
