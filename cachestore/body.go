@@ -57,6 +57,13 @@ func hollowBody(id BodyID, size int64, trailer http.Header) *Body {
 	return b
 }
 
+// with is b with its chunks in memory.
+func (b *Body) with(chunks [][]byte) *Body {
+	full := &Body{ID: b.ID, Size: b.Size, Trailer: b.Trailer, used: b.used, chunks: chunks}
+	full.count()
+	return full
+}
+
 // count sets held.
 func (b *Body) count() {
 	b.held = rounded(int64(cap(b.chunks))*sliceBytes) + rounded(bodyBytes)

@@ -201,7 +201,7 @@ func TestLeasesAtTheirBounds(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				loans[i] = g.open(k, r.Variants[0])
+				loans[i] = g.open(r.Variants[0])
 			}
 			for i := range c.delete {
 				g.Delete(insideKey(i))

@@ -166,7 +166,7 @@ func (g *rig) below(i, size int) (hit bool) {
 		}
 		return false
 	}
-	return g.right(ctx, g.open(k, r.Variants[0]), i, size)
+	return g.right(ctx, g.open(r.Variants[0]), i, size)
 }
 
 // served reads key i through all tiers as a request does.

@@ -41,8 +41,7 @@ type change struct {
 	left bool // a drop found more chunks than one transaction takes; the writer's
 
 	// Guarded by the shard's mutex.
-	taken    bool // the writer is at it
-	canceled bool // a put that is not wanted any more
+	taken bool // the writer is at it
 }
 
 // queue is what waits for one writer. A change that has bytes waits only where

@@ -158,17 +158,16 @@ func (s *diskShard) dress(r ref, rec *metaRecord) *Variant {
 
 // readBody reads all chunks of an id.
 func (s *diskShard) readBody(id uint64, b *Body) (*Body, error) {
-	full := &Body{ID: b.ID, Size: b.Size, Trailer: b.Trailer, used: b.used}
+	chunks := make([][]byte, 0, b.Chunks())
 	for n := range b.Chunks() {
 		p := &pageScratch{}
 		value, err := s.readChunk(id, n, b.Size, p)
 		if err != nil {
 			return nil, err
 		}
-		full.chunks = append(full.chunks, value)
+		chunks = append(chunks, value)
 	}
-	full.count()
-	return full, nil
+	return b.with(chunks), nil
 }
 
 // readChunk reads chunk n of an id and checks it. The value lies in the scratch.

@@ -29,13 +29,23 @@ func (s *diskShard) usedLocked() int64 { return s.liveLocked() + s.loose + s.hel
 // quota: those that are of no use any more, then in the order of their ids, and
 // used ones only when no others are left.
 func (s *diskShard) makeRoom(j *job) {
-	w := roomWalk{room: s.quota - j.need, budget: min(j.need, commitBytes/2)}
+	room := s.quota - j.need
 	for more := true; more; {
 		s.mu.Lock()
-		if w.at == 0 || s.index.find(w.at) == nil { // the first, or gone meanwhile
+		more = s.evictExpiredLocked(j, room)
+		s.mu.Unlock()
+	}
+	s.walk(j, &roomWalk{room: room, budget: min(j.need, commitBytes/2), why: DiskEvictedOldest})
+}
+
+// walk goes over the objects until there is room, a slice at a time.
+func (s *diskShard) walk(j *job, w *roomWalk) {
+	for begun, more := false, true; more; begun = true {
+		s.mu.Lock()
+		if !begun || w.at != 0 && s.index.find(w.at) == nil { // the first, or gone meanwhile
 			w.at = s.index.oldest()
 		}
-		more = s.evictExpiredLocked(j, w.room) || s.walkLocked(j, &w)
+		more = s.walkLocked(j, w)
 		s.mu.Unlock()
 	}
 }
@@ -47,6 +57,7 @@ type roomWalk struct {
 	spared int
 	all    bool // the second time round: use does not count
 	at     ref  // the next object
+	why    DiskEviction
 }
 
 // walkLocked deals with a slice of the objects.
@@ -68,10 +79,10 @@ func (s *diskShard) walkLocked(j *job, w *roomWalk) (more bool) {
 		case !w.all && w.spared < spareMost && s.index.wasUsed(r):
 			s.spareLocked(j, w, r)
 		default:
-			s.evictLocked(j, r, DiskEvictedOldest)
+			s.evictLocked(j, r, w.why)
 		}
 	}
-	return w.at != 0
+	return true
 }
 
 // spareLocked lets a used object go round again.
@@ -127,16 +138,10 @@ func (s *diskShard) evictLocked(j *job, r ref, why DiskEviction) {
 // widen makes room in a file that is at its largest: it deletes, in a
 // transaction of its own, what the job would have deleted and some more.
 func (s *diskShard) widen(j *job) error {
-	s.mu.Lock()
+	s.mu.RLock()
 	goal := s.usedLocked() - max(j.need, widenAtMost)
-	for r := s.index.oldest(); r != 0 && s.usedLocked() > goal; {
-		next := s.index.younger(r)
-		if s.leases[r] == nil && s.pending[r] == nil {
-			s.evictLocked(j, r, DiskEvictedFile)
-		}
-		r = next
-	}
-	s.mu.Unlock()
+	s.mu.RUnlock()
+	s.walk(j, &roomWalk{room: goal, all: true, why: DiskEvictedFile})
 	only := &job{drops: j.drops, state: j.state}
 	err := s.apply(only)
 	if err != nil {

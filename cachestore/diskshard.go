@@ -231,8 +231,7 @@ func (s *diskShard) dropLocked(r ref) {
 	c := s.pending[r]
 	delete(s.pending, r)
 	if c != nil && c.kind == changePut && !c.taken && c.spill == nil && s.leases[r] == nil {
-		c.canceled = true
-		s.index.free(r)
+		s.index.free(r) // the writer finds that it is not wanted any more
 		return
 	}
 	if s.leases[r] != nil {

@@ -2,6 +2,7 @@ package cachestore
 
 import (
 	"context"
+	"slices"
 
 	"edgecache/policy"
 )
@@ -37,14 +38,14 @@ func (m *Memory) Open(_ *Resource, v *Variant) *Loan { return &Loan{v: v} }
 
 // Open begins to read the body of v, which was found in r.
 func (t *Tiers) Open(r *Resource, v *Variant) *Loan {
-	l := t.open(r.Key, v)
+	l := t.open(v)
 	if l.from != nil && v.Body.Size <= min(raiseMost, t.mem.config.MaxObject) {
 		l.raising = &raising{mem: t.mem, key: r.Key, chunks: make([][]byte, v.Body.Chunks())}
 	}
 	return l
 }
 
-func (t *Tiers) open(k policy.Key, v *Variant) *Loan {
+func (t *Tiers) open(v *Variant) *Loan {
 	l := &Loan{v: v, mem: t.mem}
 	if v.Body.InMemory() {
 		return l
@@ -118,7 +119,7 @@ func (l *Loan) Whole(ctx context.Context) (*Variant, error) {
 	if l.v.Body.InMemory() {
 		return l.v, nil
 	}
-	full := &Body{ID: l.v.Body.ID, Size: l.v.Body.Size, Trailer: l.v.Body.Trailer, used: l.v.Body.used}
+	chunks := make([][]byte, 0, l.v.Body.Chunks())
 	for i := range l.v.Body.Chunks() {
 		c, err := l.Chunk(ctx, i)
 		if err != nil {
@@ -127,10 +128,9 @@ func (l *Loan) Whole(ctx context.Context) (*Variant, error) {
 		if l.raising == nil && l.scratch != nil {
 			l.scratch.entry = nil // the chunk is ours
 		}
-		full.chunks = append(full.chunks, c)
+		chunks = append(chunks, c)
 	}
-	full.count()
-	v := l.v.over(full)
+	v := l.v.over(l.v.Body.with(chunks))
 	l.promote(v)
 	return v, nil
 }
@@ -138,9 +138,7 @@ func (l *Loan) Whole(ctx context.Context) (*Variant, error) {
 // Close ends the reading. A body that was read as a whole comes up to memory.
 func (l *Loan) Close() {
 	if r := l.raising; r != nil && r.have == len(r.chunks) {
-		full := &Body{ID: l.v.Body.ID, Size: l.v.Body.Size, Trailer: l.v.Body.Trailer, used: l.v.Body.used, chunks: r.chunks}
-		full.count()
-		l.promote(l.v.over(full))
+		l.promote(l.v.over(l.v.Body.with(r.chunks)))
 	}
 	l.giveUp()
 	if l.scratch != nil {
@@ -172,7 +170,7 @@ func (l *Loan) promote(v *Variant) {
 		if i < 0 || old.Variants[i].Body.InMemory() {
 			break
 		}
-		next := &Resource{Key: old.Key, Variants: append([]*Variant(nil), old.Variants...)}
+		next := &Resource{Key: old.Key, Variants: slices.Clone(old.Variants)}
 		next.Variants[i] = old.Variants[i].over(v.Body)
 		m.bytes.fills.Add(-r.held)
 		if m.swap(r.key, old, next, swapping{quiet: true, credit: r.held}) {

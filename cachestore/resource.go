@@ -139,9 +139,7 @@ func (v *Variant) With(n Renewal) *Variant {
 
 // hollow is v without its body's chunks. It has no place in the memory tier.
 func (v *Variant) hollow() *Variant {
-	b := hollowBody(v.Body.ID, v.Body.Size, v.Body.Trailer)
-	b.used = v.Body.used
-	return v.over(b)
+	return v.over(v.Body.with(nil))
 }
 
 // over is v with another form of its body.

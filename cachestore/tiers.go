@@ -101,7 +101,7 @@ func (t *Tiers) holds(b *Body) bool {
 
 // Chunk returns chunk i of a stored body in memory of its own.
 func (t *Tiers) Chunk(ctx context.Context, b *Body, i int) ([]byte, error) {
-	l := t.open(policy.Key{}, &Variant{Body: b})
+	l := t.open(&Variant{Body: b})
 	defer l.Close()
 	c, err := l.Chunk(ctx, i)
 	if l.scratch != nil {

@@ -67,22 +67,32 @@ func remaining(l *policy.Life, now int64) int64 { return seconds(l.Fresh - l.Age
 // stream sends head and body as they arrive.
 func (e *Engine) stream(s *Session, v *cachestore.Variant, length int64, r *cachestore.Reader) {
 	e.shape(s, v.Head, &v.Validators, length)
-	head := e.filterDelivery(s, v.Head, &s.state.view)
-	if s.ended {
+	if !e.sendHead(s, v.Head) {
 		return
 	}
 	view := &s.state.view
-	e.writeTail(s, view)
-	s.Status = view.Status
-	if err := s.lane.SendHead(head, view); err != nil {
-		s.fail(clientGone(err))
-		return
-	}
 	if view.NoBody {
 		s.end(nil)
 		return
 	}
 	e.pump(s, r, view)
+}
+
+// sendHead begins an answer that shape has prepared and whose body follows. False:
+// the answer is over, a filter's or broken.
+func (e *Engine) sendHead(s *Session, h *cachestore.Head) (goesOn bool) {
+	view := &s.state.view
+	head := e.filterDelivery(s, h, view)
+	if s.ended {
+		return false
+	}
+	e.writeTail(s, view)
+	s.Status = view.Status
+	if err := s.lane.SendHead(head, view); err != nil {
+		s.fail(clientGone(err))
+		return false
+	}
+	return true
 }
 
 // pump copies the wanted bytes of the fill to the client.

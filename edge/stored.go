@@ -102,14 +102,7 @@ func (e *Engine) sendBelow(s *Session, l *cachestore.Loan, first []byte) {
 		e.sendObject(s, v)
 		return
 	}
-	head := e.filterDelivery(s, v.Head, view)
-	if s.ended {
-		return
-	}
-	e.writeTail(s, view)
-	s.Status = view.Status
-	if err := s.lane.SendHead(head, view); err != nil {
-		s.fail(clientGone(err))
+	if !e.sendHead(s, v.Head) {
 		return
 	}
 	for at := view.From; at < view.To; {
