@@ -22,17 +22,16 @@ const storedLooks = 3
 func (e *Engine) serveStored(s *Session) (done bool) {
 	st := &s.state
 	for range storedLooks {
-		use := e.finder.find(s, e.nanos())
-		if st.onDisk {
-			if _, err := e.store().Load(s.Ctx, s.Cache.Key); err == nil {
-				use = e.finder.find(s, e.nanos())
-			} else {
-				st.onDisk = false // it was there, and is not any more
-			}
+		gone := false
+		if st.onDisk { // as an earlier look has found
+			_, err := e.store().Load(s.Ctx, s.Cache.Key)
+			gone = err != nil
 		}
+		use := e.finder.find(s, e.nanos())
+		st.onDisk = st.onDisk && !gone
 		switch {
 		case st.onDisk:
-			continue // it came and went
+			continue // it must be loaded, or came and went
 		case use != policy.UseServe && use != policy.UseRefresh:
 			if st.ask.Control.OnlyIfCached {
 				e.fails(s, ErrUnsatisfied)
