@@ -12,14 +12,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"runtime"
-	"syscall"
 	"time"
 
 	"edgecache/bench"
 	"edgecache/bench/child"
+	"edgecache/bench/program"
 	"edgecache/cachestore"
 )
 
@@ -42,12 +40,7 @@ type options struct {
 	kill        bool
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
-}
+func main() { program.Main(run) }
 
 func parseFlags(args []string, stderr io.Writer) (options, error) {
 	var o options
@@ -68,24 +61,14 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	f.Float64Var(&o.purges, "purges", 15, "purges a second")
 	f.DurationVar(&o.maxTime, "max-time", 25*time.Second, "longest replay")
 	f.Int64Var(&o.maxBytes, "max-bytes", 3_000_000_000, "most body bytes")
-	if err := f.Parse(args); err != nil {
-		return o, err
-	}
-	if f.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
-	}
-	return o, nil
+	return o, program.Parse(f, args)
 }
 
 // run returns the exit code: 0 nothing was wrong, 1 something was, 2 wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseFlags(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
 	if err != nil {
-		fmt.Fprintln(stderr, "demo:", err)
-		return 2
+		return program.Usage("demo", err, stderr)
 	}
 	result, err := show(ctx, &o, stderr)
 	if err != nil {
@@ -116,8 +99,8 @@ func heading(now time.Time, o options) string {
 	if o.disk == "off" {
 		disk = "no disk"
 	}
-	return fmt.Sprintf("%s  %s  %s/%s  %d cores\n%s, edge with %s of memory and %s\n\n",
-		now.UTC().Format(time.RFC3339), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), name, o.memory, disk)
+	return fmt.Sprintf("%s\n%s, edge with %s of memory and %s\n\n",
+		program.Machine(now), name, o.memory, disk)
 }
 
 // show runs the whole demo once. What was left to it in o it fills in.

@@ -10,14 +10,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime"
 	"runtime/pprof"
 	"strings"
-	"syscall"
 	"time"
 
 	"edgecache/bench"
+	"edgecache/bench/program"
 )
 
 // options are the flags.
@@ -32,12 +31,7 @@ type options struct {
 	rate   int
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
-}
+func main() { program.Main(run) }
 
 func parseFlags(args []string, stderr io.Writer) (options, error) {
 	var o options
@@ -51,11 +45,8 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	f.DurationVar(&o.span, "span", 500*time.Millisecond, "how long one measurement of hits takes; of stalls four times as long")
 	f.Int64Var(&o.bytes, "bytes", 96<<20, "bytes of bodies that one measurement of stores writes, and that hits read from")
 	f.IntVar(&o.rate, "rate", 1000, "memory hits a second while looking for stalls")
-	if err := f.Parse(args); err != nil {
+	if err := program.Parse(f, args); err != nil {
 		return o, err
-	}
-	if f.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
 	if o.rounds < 1 || o.span <= 0 || o.bytes < 8<<20 || o.rate < 1 {
 		return o, errors.New("give at least one round, some time, 8 MiB and one hit a second")
@@ -66,12 +57,8 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 // run returns the exit code: 0 measured, 1 something went wrong, 2 wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseFlags(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
 	if err != nil {
-		fmt.Fprintln(stderr, "disk:", err)
-		return 2
+		return program.Usage("disk", err, stderr)
 	}
 	runtime.GOMAXPROCS(2)
 	text, err := profiled(ctx, o)
@@ -105,8 +92,8 @@ func profiled(ctx context.Context, o options) (text string, err error) {
 
 // heading says when and on what a kept result came about.
 func heading(now time.Time, o options) string {
-	return fmt.Sprintf("%s  %s  %s/%s  %d cores, GOMAXPROCS %d\n%s, %d interleaved rounds, each figure is min / median / max of them\n\n",
-		now.UTC().Format(time.RFC3339), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.GOMAXPROCS(0),
+	return fmt.Sprintf("%s, GOMAXPROCS %d\n%s, %d interleaved rounds, each figure is min / median / max of them\n\n",
+		program.Machine(now), runtime.GOMAXPROCS(0),
 		o.parts, o.rounds)
 }
 

@@ -10,15 +10,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"edgecache/bench/child"
+	"edgecache/bench/program"
 )
 
 // options are the flags; sizes are in MiB.
@@ -36,12 +34,7 @@ type options struct {
 
 const mib = 1 << 20
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
-}
+func main() { program.Main(run) }
 
 func parseFlags(args []string, stderr io.Writer) (options, error) {
 	var o options
@@ -56,11 +49,8 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	f.Int64Var(&o.disk, "disk", 4<<10, "MiB of disk that edge gets")
 	f.Int64Var(&o.most, "most", 0, "MiB of anonymous memory over which it is a failure; default twice -memory and 192")
 	f.DurationVar(&o.slow, "slow", 10*time.Second, "how long the slow client takes for the object that is stored")
-	if err := f.Parse(args); err != nil {
+	if err := program.Parse(f, args); err != nil {
 		return o, err
-	}
-	if f.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
 	if o.most == 0 {
 		o.most = 2*o.memory + 192
@@ -74,12 +64,8 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 // run returns the exit code: 0 all was as it must be, 1 it was not, 2 wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseFlags(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
 	if err != nil {
-		fmt.Fprintln(stderr, "huge:", err)
-		return 2
+		return program.Usage("huge", err, stderr)
 	}
 	r, err := show(ctx, o, stderr)
 	if err != nil {
@@ -102,8 +88,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // heading says when and on what a kept result came about.
 func heading(now time.Time, o options) string {
-	return fmt.Sprintf("%s  %s  %s/%s  %d cores\nedge with %d MiB of memory and %d MiB of disk; origin, edge and client on one machine\n\n",
-		now.UTC().Format(time.RFC3339), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), o.memory, o.disk)
+	return fmt.Sprintf("%s\nedge with %d MiB of memory and %d MiB of disk; origin, edge and client on one machine\n\n",
+		program.Machine(now), o.memory, o.disk)
 }
 
 // report is what a run found, and what of it must not be.

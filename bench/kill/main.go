@@ -11,13 +11,11 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/signal"
-	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
 	"edgecache/bench/child"
+	"edgecache/bench/program"
 )
 
 // options are the flags.
@@ -37,12 +35,7 @@ type options struct {
 	objects     int
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
-}
+func main() { program.Main(run) }
 
 func parseFlags(args []string, stderr io.Writer) (options, error) {
 	var o options
@@ -61,11 +54,8 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	f.DurationVar(&o.shortest, "shortest", 200*time.Millisecond, "earliest kill")
 	f.DurationVar(&o.longest, "longest", 4*time.Second, "latest kill")
 	f.IntVar(&o.objects, "objects", 0, "instead: measure a start with so many small objects on disk")
-	if err := f.Parse(args); err != nil {
+	if err := program.Parse(f, args); err != nil {
 		return o, err
-	}
-	if f.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
 	if o.rounds < 1 || o.lives < 1 || o.connections < 1 || o.shortest < 0 || o.longest <= o.shortest {
 		return o, errors.New("rounds, lives and connections are at least 1, and longest is over shortest")
@@ -82,12 +72,8 @@ type result interface {
 // run returns the exit code: 0 nothing was wrong, 1 something was, 2 wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseFlags(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
 	if err != nil {
-		fmt.Fprintln(stderr, "kill:", err)
-		return 2
+		return program.Usage("kill", err, stderr)
 	}
 	r, err := o.measure(ctx, stderr)
 	if err != nil {
@@ -112,8 +98,8 @@ func (o options) heading(now time.Time) string {
 	text, _ := os.ReadFile("/proc/loadavg")
 	load := strings.Fields(string(text))
 	load = load[:min(len(load), 3)] // the others are not averages
-	return fmt.Sprintf("%s  %s  %s/%s  %d cores, load averages %v\nedge with %s of memory and %s of disk\n\n",
-		now.UTC().Format(time.RFC3339), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), load, o.memory, o.disk)
+	return fmt.Sprintf("%s, load averages %v\nedge with %s of memory and %s of disk\n\n",
+		program.Machine(now), load, o.memory, o.disk)
 }
 
 // measure makes a place, builds edge, and does what was asked for.
