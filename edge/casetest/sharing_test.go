@@ -78,6 +78,7 @@ func TestNobodyJoinsWhatHasGrownStale(t *testing.T) {
 	first.has(6)
 	s.advance(5)
 	second := s.join("GET", "/x")
+	second.has(6) // it is on before the answer grows stale
 	s.advance(6)
 	third := s.ask("GET", "/x")
 	third.gets("the new body")
