@@ -60,8 +60,12 @@ const (
 	flagExplicit
 	flagSoft
 	flagSharedAuth
-	metaFlags = 1<<iota - 1
+	metaFlags = 1<<iota - 1 | flagPart
 )
+
+// flagPart says that the times are followed by what part of a representation
+// the object is.
+const flagPart = 1 << 7
 
 // keepsItsPlace is the expiry of what is never thrown out for its age.
 const keepsItsPlace = math.MaxUint32
@@ -148,6 +152,9 @@ func appendTimes(dst []byte, v *Variant) []byte {
 			flags |= 1 << i
 		}
 	}
+	if v.Part != nil {
+		flags |= flagPart
+	}
 	dst = append(dst, flags)
 	for _, n := range [...]int64{
 		l.Born, int64(l.Fresh), int64(l.SWR), int64(l.SIE), int64(l.Dead),
@@ -155,7 +162,20 @@ func appendTimes(dst []byte, v *Variant) []byte {
 	} {
 		dst = binary.BigEndian.AppendUint64(dst, uint64(n))
 	}
-	return dst
+	if v.Part == nil {
+		return dst
+	}
+	for _, n := range [...]uint64{uint64(v.Part.From), uint64(v.Part.Total), v.Part.Slices} {
+		dst = binary.BigEndian.AppendUint64(dst, n)
+	}
+	return append(dst, bit(v.Part.ToEnd))
+}
+
+func bit(on bool) byte {
+	if on {
+		return 1
+	}
+	return 0
 }
 
 // appendHead appends status, lengths, and then the bytes that they are of.

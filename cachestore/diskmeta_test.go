@@ -77,7 +77,7 @@ func sameVariant(a, b *Variant) bool {
 	x.Dropped, y.Dropped = 0, 0
 	return reflect.DeepEqual(x, y) && a.Life == b.Life && reflect.DeepEqual(a.Vary, b.Vary) &&
 		bytes.Equal(a.Selector, b.Selector) && reflect.DeepEqual(a.Tags, b.Tags) && a.PurgeSeq == b.PurgeSeq &&
-		a.SharedAuth == b.SharedAuth && reflect.DeepEqual(a.Validators, b.Validators) && a.StoredAt == b.StoredAt
+		a.SharedAuth == b.SharedAuth && reflect.DeepEqual(a.Part, b.Part) && reflect.DeepEqual(a.Validators, b.Validators) && a.StoredAt == b.StoredAt
 }
 
 func sameMeta(a, b *metaRecord) bool {
@@ -140,6 +140,12 @@ func drawMeta(t *rapid.T) *metaRecord {
 				Modified: rapid.Int64().Draw(t, "modified at"), Date: rapid.Int64().Draw(t, "date"),
 			},
 		},
+	}
+	if rapid.Bool().Draw(t, "a part") {
+		m.Variant.Part = &Part{
+			From: rapid.Int64Min(0).Draw(t, "from"), Total: rapid.Int64Min(-1).Draw(t, "total"),
+			Slices: rapid.Uint64().Draw(t, "slices"), ToEnd: rapid.Bool().Draw(t, "to the end"),
+		}
 	}
 	if list := rapid.SliceOf(word).Draw(t, "vary"); len(list) > 0 {
 		m.Variant.Vary = list

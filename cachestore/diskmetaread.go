@@ -80,6 +80,20 @@ func readTimes(p *parcel, v *Variant) {
 	}
 	v.StoredAt = p.int64()
 	v.Validators.Modified, v.Validators.Date = p.int64(), p.int64()
+	if flags&flagPart != 0 {
+		v.Part = readPart(p)
+	}
+}
+
+// readPart reads which part of a representation the object is.
+func readPart(p *parcel) *Part {
+	part := &Part{From: p.int64(), Total: p.int64(), Slices: p.uint64()}
+	toEnd := p.uint8()
+	part.ToEnd = toEnd == 1
+	if part.From < 0 || part.Total < -1 || toEnd > 1 {
+		p.fail()
+	}
+	return part
 }
 
 // readHead reads what appendHead has written. The block and the validators, which

@@ -109,6 +109,7 @@ type Variant struct {
 	SharedAuth bool   // may answer requests with Authorization (RFC 9111, 3.5)
 	Validators policy.Validators
 	StoredAt   int64 // Unix nanoseconds
+	Part       *Part // nil when Body is the whole representation
 
 	checked atomic.Uint64         // purge number up to which no purge covers it
 	place   atomic.Pointer[entry] // what the tier knows of it; nil before it is stored
@@ -131,7 +132,7 @@ func (v *Variant) With(n Renewal) *Variant {
 	c := &Variant{
 		Head: n.Head, Life: n.Life, Tags: n.Tags, PurgeSeq: n.PurgeSeq,
 		SharedAuth: n.SharedAuth, Validators: n.Validators, StoredAt: n.StoredAt,
-		Body: v.Body, Vary: v.Vary, Selector: v.Selector,
+		Body: v.Body, Vary: v.Vary, Selector: v.Selector, Part: v.Part,
 	}
 	c.place.Store(v.place.Load())
 	return c
@@ -147,6 +148,7 @@ func (v *Variant) over(b *Body) *Variant {
 	c := &Variant{
 		Head: v.Head, Life: v.Life, Tags: v.Tags, PurgeSeq: v.PurgeSeq, SharedAuth: v.SharedAuth,
 		Validators: v.Validators, StoredAt: v.StoredAt, Body: b, Vary: v.Vary, Selector: v.Selector,
+		Part: v.Part,
 	}
 	c.SetChecked(v.Checked())
 	return c
@@ -185,6 +187,9 @@ func (v *Variant) Size() int64 {
 	}
 	if v.Body != nil {
 		n += v.Body.held
+	}
+	if v.Part != nil {
+		n += rounded(partBytes)
 	}
 	return n
 }

@@ -35,6 +35,7 @@ func rounded(n int64) int64 {
 var (
 	headBytes = int64(unsafe.Sizeof(Head{}))
 	bodyBytes = int64(unsafe.Sizeof(Body{}))
+	partBytes = int64(unsafe.Sizeof(Part{}))
 
 	variantBytes = rounded(int64(unsafe.Sizeof(Variant{})))
 	// A resource and its place in the table: hash and pointer in a map that is
