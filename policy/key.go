@@ -92,6 +92,17 @@ func hashKey(full []byte, seed Seed) Hash {
 	return Hash{Hi: h.Hi, Lo: h.Lo}
 }
 
+// Under appends to dst the key of something that belongs to the resource of k,
+// told apart by tail: it has the same place, so a purge of the one covers the
+// other. Its Full is a view into the returned buffer.
+func (k Key) Under(dst []byte, seed Seed, tail []byte) (Key, []byte) {
+	start := len(dst)
+	dst = append(append(dst, k.Full...), tail...)
+	k.Full = dst[start:len(dst):len(dst)]
+	k.Hash = hashKey(k.Full, seed)
+	return k, dst
+}
+
 // Clone returns the same key over bytes of its own.
 func (k Key) Clone() Key {
 	k.Full = bytes.Clone(k.Full)
