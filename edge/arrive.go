@@ -34,6 +34,9 @@ func (e *Engine) serveFlight(s *Session, fl *flight, r *cachestore.Reader) (serv
 // serveWhole sends a stored answer that was confirmed, or that stands in for a
 // failure.
 func (e *Engine) serveWhole(s *Session, k policy.Key, v *cachestore.Variant) (served bool) {
+	if v.Part != nil {
+		return e.serveParts(s, policy.UseServe)
+	}
 	if v.Body.InMemory() {
 		s.Cache.Tier = TierMemory
 		e.deliver(s)

@@ -171,7 +171,7 @@ func (e *Engine) serveFound(s *Session, use policy.Use) {
 	switch {
 	case s.state.onDisk:
 	case use == policy.UseServe || use == policy.UseRefresh:
-		if !s.Cache.Variant.Body.InMemory() {
+		if s.Cache.Variant.Part != nil || !s.Cache.Variant.Body.InMemory() {
 			s.state.hollow = true
 			return
 		}

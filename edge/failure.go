@@ -97,9 +97,9 @@ func classify(err error) fault {
 		return fault{http.StatusBadGateway, policy.NoPeer}
 	case errors.Is(err, ErrBodyTooLarge):
 		return fault{http.StatusBadGateway, policy.BodyTooLarge}
-	case errors.Is(err, origin.ErrQueueFull):
+	case errors.Is(err, origin.ErrQueueFull), errors.Is(err, ErrBusy):
 		return fault{http.StatusServiceUnavailable, policy.UpstreamConnectionFailed}
-	case errors.Is(err, ErrBadUpstream), isAs[*origin.HeadError](err):
+	case errors.Is(err, ErrBadUpstream), errors.Is(err, errChanged), isAs[*origin.HeadError](err):
 		return fault{http.StatusBadGateway, policy.BadUpstream}
 	case errors.Is(err, ErrUpstreamConnectionFailed), errors.Is(err, origin.ErrNoPeerLeft),
 		isAs[*origin.DialError](err), isAs[*origin.ConnError](err), isAs[*origin.BodyError](err):

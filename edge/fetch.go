@@ -32,10 +32,21 @@ func (e *Engine) takeOff() bool { return e.flying.take(int64(e.limits.Fetches)) 
 
 func (e *Engine) landed() { e.flying.give() }
 
-// newFlight makes a fetch for a session's request, nil when too many run. Its
-// purge number is read here, before anything goes up. It flies or is ground.
+// newFlight makes a fetch for a session's request, nil when too many run.
 func (e *Engine) newFlight(s *Session, kind Kind) *flight {
-	key := s.Cache.Key.Clone()
+	fl := e.flightOf(s, s.Cache.Key.Clone(), kind)
+	if fl == nil {
+		return nil
+	}
+	if fl.wish = e.wish(s); fl.wish != nil {
+		fl.fetch.state.ask.Has |= policy.HasRange
+	}
+	return fl
+}
+
+// flightOf makes a fetch of what is stored under a key, nil when too many run. Its
+// purge number is read here, before anything goes up. It flies or is ground.
+func (e *Engine) flightOf(s *Session, key policy.Key, kind Kind) *flight {
 	if !e.takeOff() {
 		return nil
 	}
@@ -112,7 +123,7 @@ func (e *Engine) fly(fl *flight) {
 		e.landed()
 		close(fl.done)
 	}()
-	res, err := e.ask(s, &question{shared: true, base: fl.base, interim: fl.passInterim})
+	res, err := e.ask(s, &question{shared: true, base: fl.base, wish: fl.wish, interim: fl.passInterim})
 	if err == nil && res.StatusCode == http.StatusNotModified {
 		res.Body.Close()
 		if e.confirm(fl, res) {
@@ -122,7 +133,7 @@ func (e *Engine) fly(fl *flight) {
 		// 304 is about another one.
 		e.renew(fl)
 		fl.base, s.tried = nil, s.tried[:0]
-		res, err = e.ask(s, &question{shared: true, interim: fl.passInterim})
+		res, err = e.ask(s, &question{shared: true, wish: fl.wish, interim: fl.passInterim})
 	}
 	if err != nil {
 		if !e.fallBack(fl, err) {
@@ -133,6 +144,11 @@ func (e *Engine) fly(fl *flight) {
 	defer res.Body.Close()
 	if res.StatusCode >= 500 && e.fallBack(fl, nil) {
 		return
+	}
+	if fl.wish != nil {
+		if res = e.receivePart(fl, res); res == nil {
+			return
+		}
 	}
 	e.receive(fl, res)
 }

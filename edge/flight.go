@@ -21,6 +21,8 @@ type flight struct {
 	fetch   *Session
 	cancel  context.CancelFunc // of the fetch; there once headed is closed
 	base    *cachestore.Variant
+	wish    *wish      // what part is asked for; nil: the whole
+	also    policy.Key // of the slice that it turned out to bring, too; set once, under the shard's lock
 	fill    *cachestore.Fill
 	interim chan interim // for the leader; nil for a refresh
 
@@ -48,6 +50,7 @@ type outcome struct {
 	why     policy.Reason       // why not, or why a stored answer is used instead
 	stale   bool                // the variant is served stale in place of a failure
 	length  int64               // of the body in bytes, -1 unknown
+	piece   *piece              // where in the representation the body lies, where that is not all of it
 	private bool                // for requests without Authorization only when the leader had none
 
 	// What the fetch's session knew at the head, for the leader's.
@@ -93,7 +96,7 @@ func (sh *flightShard) joinLocked(s *Session, e *Engine) (*flight, *cachestore.R
 		if e.index.CoversKnown(fl.key, fl.seq).Strength != purge.None {
 			continue
 		}
-		if fl.known() && (!fl.suits(s) || e.outdated(fl) || !fl.lasts(s, now)) {
+		if fl.known() && (fl.out.piece != nil || !fl.suits(s) || e.outdated(fl) || !fl.lasts(s, now)) {
 			continue
 		}
 		r, err := fl.fill.Join()
@@ -125,16 +128,41 @@ func (sh *flightShard) add(fl *flight) {
 	sh.by[fl.key.Hash] = append(sh.by[fl.key.Hash], fl)
 }
 
+// addAlso lets a flight be joined by those who want the slice under key.
+func (f *flights) addAlso(fl *flight, key policy.Key) {
+	sh := f.shard(key.Hash)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	fl.also = key
+	sh.by[key.Hash] = append(sh.by[key.Hash], fl)
+}
+
 // remove takes a flight out of the table; nobody joins it any more.
 func (f *flights) remove(fl *flight) {
-	sh := f.shard(fl.key.Hash)
+	if f.shard(fl.key.Hash).remove(fl, fl.key) && len(fl.also.Full) > 0 {
+		f.shard(fl.also.Hash).removeAlso(fl)
+	}
+}
+
+func (sh *flightShard) remove(fl *flight, key policy.Key) (was bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if fl.gone {
-		return
+		return false
 	}
 	fl.gone = true
-	list := sh.by[fl.key.Hash]
+	sh.dropLocked(fl, key.Hash)
+	return true
+}
+
+func (sh *flightShard) removeAlso(fl *flight) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.dropLocked(fl, fl.also.Hash)
+}
+
+func (sh *flightShard) dropLocked(fl *flight, h policy.Hash) {
+	list := sh.by[h]
 	for i, other := range list {
 		if other == fl {
 			list = append(list[:i:i], list[i+1:]...)
@@ -142,10 +170,10 @@ func (f *flights) remove(fl *flight) {
 		}
 	}
 	if len(list) == 0 {
-		delete(sh.by, fl.key.Hash)
+		delete(sh.by, h)
 		return
 	}
-	sh.by[fl.key.Hash] = list
+	sh.by[h] = list
 }
 
 // known says whether the head is there.

@@ -13,3 +13,6 @@ func newID(buf *[32]byte) []byte {
 	}
 	return buf[:]
 }
+
+// newNumber is a random number other than 0.
+func newNumber() uint64 { return rand.Uint64() | 1 }

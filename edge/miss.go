@@ -106,6 +106,12 @@ func (e *Engine) ride(s *Session, b boarding) (again bool) {
 		e.debrief(s, fl)
 		e.failFetch(s, o.err)
 		return false
+	case o.piece != nil:
+		if !o.shared {
+			s.Cache.Unstored = o.why
+		}
+		s.Cache.Stored = o.shared
+		return e.ridePiece(s, fl, b.reader, true)
 	case !o.shared && !o.stale && s.state.ask.Has&policy.HasRange != 0 && o.variant.Head.Status == http.StatusOK:
 		// The whole would come for the sake of a part, and not be kept.
 		s.Cache.Unstored = o.why
@@ -187,6 +193,9 @@ func (e *Engine) follow(s *Session, fl *flight, r *cachestore.Reader) (again boo
 	case !fl.lasts(s, e.nanos()):
 		st.avoid = true
 		return true
+	}
+	if o.piece != nil {
+		return e.ridePiece(s, fl, r, false)
 	}
 	if e.farRange(s, fl) {
 		e.relayInstead(s, fl, r)

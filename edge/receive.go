@@ -26,22 +26,47 @@ func (e *Engine) receive(fl *flight, res *http.Response) {
 		w = e.store().Begin(fl.key, cachestore.Meta{Length: length})
 		if err := w.Chunk(nil); err != nil {
 			w.Abort()
-			d.Store, d.Why = false, refusal(err)
+			d.Store, d.Why, w = false, refusal(err), nil
 		}
 	}
 	v := e.variant(fl, res, &d)
 	e.mark(fl, &d, v)
-	if d.Store {
+	e.arrive(fl, res, arrival{show: v, keep: v, writer: w, why: d.Why})
+}
+
+// arrival is an answer whose head is judged.
+type arrival struct {
+	show   *cachestore.Variant // what those who wait are told
+	keep   *cachestore.Variant // what is stored when the body is whole
+	writer cachestore.Writer   // that stores it; nil: it is not stored
+	why    policy.Reason       // why not
+	piece  *piece              // where in the representation the body lies; nil: it is all of it
+	also   policy.Key          // of the slice that it brings, when it was not asked for as that
+}
+
+// arrive publishes the head, and takes the body in.
+func (e *Engine) arrive(fl *flight, res *http.Response, a arrival) {
+	s, length := fl.fetch, res.ContentLength
+	if !bodyAllowed(s.Request.Method, res.StatusCode) {
+		length = 0
+	}
+	if a.writer != nil {
 		s.trace.mark(PhaseCacheStore)
-		fl.fill.Keep(w)
+		fl.fill.Keep(a.writer)
 	} else {
-		s.Cache.Unstored = d.Why
-		e.dropBase(fl, res.StatusCode, d.Why)
+		s.Cache.Unstored = a.why
+		e.dropBase(fl, res.StatusCode, a.why)
 		e.flights.remove(fl)
 	}
 	fl.fill.Expect(length)
-	fl.publish(outcome{variant: v, shared: d.Store, why: d.Why, length: length, private: e.authorizedFetch(s)})
-	e.takeIn(fl, res, v, d.Store)
+	fl.publish(outcome{
+		variant: a.show, shared: a.writer != nil, why: a.why, length: length, piece: a.piece,
+		private: e.authorizedFetch(s),
+	})
+	if len(a.also.Full) > 0 && a.writer != nil {
+		e.flights.addAlso(fl, a.also)
+	}
+	e.takeIn(fl, res, a.keep, a.writer != nil)
 }
 
 func refusal(err error) policy.Reason {

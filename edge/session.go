@@ -103,6 +103,7 @@ type scratch struct {
 	authed    bool // the request carries the admin token
 	rounds    int  // flights that this request has left again
 	avoid     bool // it goes alone from now on
+	whole     bool // what it fetches is the whole, whatever part is wanted
 	looks     int  // lookups after the first
 	forked    any  // the user context of a fetch that this request leads
 	delivered bool // the delivery filters ran

@@ -37,6 +37,8 @@ func (e *Engine) serveStored(s *Session) (done bool) {
 				e.fails(s, ErrUnsatisfied)
 			}
 			return s.ended
+		case s.Cache.Variant.Part != nil:
+			return e.serveParts(s, use)
 		case s.Cache.Variant.Body.InMemory():
 			e.serveFound(s, use)
 			return true

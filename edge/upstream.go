@@ -18,6 +18,8 @@ type question struct {
 	shared bool
 	// base is a stored answer that a 304 may confirm; nil for none.
 	base *cachestore.Variant
+	// wish is the part that is asked for; nil for the whole.
+	wish *wish
 	// body is the request's body; nil for none.
 	body *requestBody
 	// interim hears of 102 and 103; nil drops them.
@@ -35,6 +37,9 @@ func (e *Engine) request(s *Session, q *question, p *origin.Peer, pool *origin.P
 	}
 	if q.shared {
 		ownConditions(h, q.base)
+		if q.wish != nil {
+			q.wish.ask(h)
+		}
 		delete(h, "Accept-Encoding")
 		if codings := policy.CanonicalEncodings(nil, r.Fields); len(codings) > 0 {
 			h["Accept-Encoding"] = []string{string(codings)}

@@ -90,5 +90,5 @@ func (s site) tests() []string {
 // placeTests are the tests of single places, by "function call".
 var placeTests = map[string][]string{
 	"apply e.answer(s, validStatus(r.status, http.StatusOK), r.header, r.body)": ids("S16"),
-	"receive s.trace.mark(PhaseCacheStore)":                                     ids("S03 S10 S31"),
+	"arrive s.trace.mark(PhaseCacheStore)":                                      ids("S03 S10 S31"),
 }
