@@ -87,20 +87,27 @@ func (g *gather) keep(v *cachestore.Variant, body *cachestore.Body, at, end int6
 	from, run := g.unite(key, slice, at, run)
 	slice.Part = &cachestore.Part{From: from, Total: g.part.Total, Slices: g.part.Slices}
 	slice.Body = nil
-	w := g.e.store().Begin(key, cachestore.Meta{Length: int64(len(run))})
-	for rest := run; len(rest) > 0; {
-		n := min(len(rest), cachestore.ChunkSize)
-		if err := w.Chunk(rest[:n:n]); err != nil {
+	return storeBytes(g.e.store().Begin(key, cachestore.Meta{Length: int64(len(run))}), slice, run)
+}
+
+// storeBytes gives a Writer a body that is there as a whole, and has it store v.
+func storeBytes(w cachestore.Writer, v *cachestore.Variant, body []byte) (err error) {
+	defer func() {
+		if err != nil {
 			w.Abort()
+		}
+		if s, ok := w.(cachestore.Spiller); ok {
+			s.Release()
+		}
+	}()
+	for len(body) > 0 {
+		n := min(len(body), cachestore.ChunkSize)
+		if err := w.Chunk(body[:n:n]); err != nil {
 			return err
 		}
-		rest = rest[n:]
+		body = body[n:]
 	}
-	if err := w.Commit(slice); err != nil {
-		w.Abort()
-		return err
-	}
-	return nil
+	return w.Commit(v)
 }
 
 // unite joins a run of bytes with what its slice has, if the two touch: what

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"errors"
+	"net/http"
 	"strconv"
 
 	"edgecache/cachestore"
@@ -13,7 +14,7 @@ import (
 // nothing went out.
 func (e *Engine) serveParts(s *Session, use policy.Use) (done bool) {
 	v := s.Cache.Variant
-	if s.Request.Method != "GET" { // a HEAD is told of the whole (RFC 9111, 3.3)
+	if s.Request.Method != http.MethodGet { // a HEAD is told of the whole (RFC 9111, 3.3)
 		return e.partMissing(s)
 	}
 	if v.Part.Slices == 0 {
@@ -141,7 +142,7 @@ func (e *Engine) serveLone(s *Session, use policy.Use) (done bool) {
 		return true
 	}
 	if !view.NoBody {
-		if err := sendLoan(s, l, view.From-v.Part.From, view.To-v.Part.From); err != nil {
+		if _, err := sendLoan(s, l, view.From-v.Part.From, view.To-v.Part.From); err != nil {
 			s.fail(err)
 			return true
 		}
@@ -164,9 +165,9 @@ func (e *Engine) shapePart(s *Session, v *cachestore.Variant, end int64) (ok boo
 	e.shape(s, v.Head, &v.Validators, size)
 	view := &st.view
 	switch {
-	case view.Status == 304 || view.Status == 412:
+	case view.Status == http.StatusNotModified || view.Status == http.StatusPreconditionFailed:
 		return true
-	case view.Status != 206 || view.From < p.From || view.To > end:
+	case view.Status != http.StatusPartialContent || view.From < p.From || view.To > end:
 		st.tail = st.tail[:0]
 		return false
 	}
@@ -179,6 +180,20 @@ func (e *Engine) shapePart(s *Session, v *cachestore.Variant, end int64) (ok boo
 		})
 	}
 	return true
+}
+
+// shapeAsIs passes a part on to the client whose very range was asked for: what
+// the origin made of it is the answer, and its Content-Range, too.
+func (e *Engine) shapeAsIs(s *Session, v *cachestore.Variant, o *outcome) {
+	st := &s.state
+	size := o.piece.to - o.piece.from
+	e.shape(s, v.Head, &v.Validators, -1)
+	if view := &st.view; view.Status == http.StatusOK {
+		view.Status, view.From, view.To, view.Length = http.StatusPartialContent, o.piece.from, o.piece.to, size
+		st.value(nameContentRange, func(b []byte) []byte {
+			return append(b, o.response.Header.Get("Content-Range")...)
+		})
+	}
 }
 
 // ridePiece answers from a part that arrives. True asks for another flight.
@@ -200,7 +215,10 @@ func (e *Engine) ridePiece(s *Session, fl *flight, r *cachestore.Reader, leads b
 		e.forsake(s)
 		return true
 	}
-	if !e.shapePart(s, v, o.piece.to) {
+	switch {
+	case leads && fl.wish.is(s):
+		e.shapeAsIs(s, v, o)
+	case !e.shapePart(s, v, o.piece.to):
 		if leads {
 			e.relayInstead(s, fl, r)
 			return false
@@ -212,7 +230,7 @@ func (e *Engine) ridePiece(s *Session, fl *flight, r *cachestore.Reader, leads b
 		return false
 	}
 	if view := &s.state.view; !view.NoBody {
-		if err := got.send(s, view.From, view.To); err != nil {
+		if _, err := got.send(s, view.From, view.To); err != nil {
 			s.lost(err)
 			s.fail(err)
 			return false

@@ -120,11 +120,8 @@ func (e *Engine) plant(fl *flight, v *cachestore.Variant) *cachestore.Variant {
 			return stored
 		}
 	}
-	w := e.store().Begin(fl.key, cachestore.Meta{Length: 0})
 	v.Body = cachestore.NewBody(nil)
-	if err := w.Commit(v); err != nil {
-		w.Abort()
-	}
+	_ = storeBytes(e.store().Begin(fl.key, cachestore.Meta{}), v, nil) // else only this request has it
 	return v
 }
 

@@ -34,7 +34,8 @@ type run struct {
 	flight *flight
 	reader *cachestore.Reader
 	loan   *cachestore.Loan
-	body   int64 // where the stored body begins in the representation
+	key    policy.Key          // of the stored slice
+	of     *cachestore.Variant // the stored slice
 }
 
 func (r *run) open() bool { return r.reader != nil || r.loan != nil }
@@ -74,10 +75,15 @@ func (p *sparse) seek(at, to int64) (run, error) {
 	for range sliceLooks {
 		res, v := p.e.findSlice(p.s.Ctx, key)
 		if v != nil && v.Part.Has(at, v.Body.Size) {
-			p.e.store().Hit(res, v)
-			l := p.e.store().Open(res, v)
-			p.readAhead(at, to)
-			return run{piece: piece{v.Part.From, v.Part.From + v.Body.Size}, loan: l, body: v.Part.From}, nil
+			r := run{piece: piece{v.Part.From, v.Part.From + v.Body.Size}, loan: p.e.store().Open(res, v), key: key, of: v}
+			if _, err := r.loan.Chunk(p.s.Ctx, int((at-r.from)/cachestore.ChunkSize)); err == nil {
+				p.e.store().Hit(res, v)
+				p.readAhead(at, to)
+				return r, nil
+			}
+			r.close()
+			p.e.forget(p.s.Ctx, key, v)
+			v = nil
 		}
 		r, found, err := p.board(key, p.need(v, at), at, v)
 		if err != nil || found {
@@ -224,65 +230,71 @@ func (p *sparse) readAhead(at, to int64) {
 	}
 }
 
-// sendSpan sends the bytes from (in) to to (out) of the representation.
+// sendSpan sends the bytes from (in) to to (out) of the representation. A slice
+// that cannot be read any more is fetched again.
 func (p *sparse) sendSpan(from, to int64) error {
-	for from < to {
+	for looks := 0; from < to; {
 		r, err := p.seek(from, to)
 		if err != nil {
 			return err
 		}
-		end := min(to, r.to)
-		err = r.send(p.s, from, end)
+		n, err := r.send(p.s, from, min(to, r.to))
+		from += n
+		if err != nil && r.loan != nil && !errors.Is(err, ErrClientGone) && looks < sliceLooks {
+			p.e.forget(p.s.Ctx, r.key, r.of)
+			looks, err = looks+1, nil
+		}
 		r.close()
 		if err != nil {
 			return err
 		}
-		from = end
 	}
 	return nil
 }
 
-// send sends bytes of the run, by their place in the representation.
-func (r *run) send(s *Session, at, to int64) error {
+// send sends bytes of the run, by their place in the representation, and says how
+// many went out.
+func (r *run) send(s *Session, at, to int64) (n int64, err error) {
 	if r.loan != nil {
-		return sendLoan(s, r.loan, at-r.body, to-r.body)
+		return sendLoan(s, r.loan, at-r.from, to-r.from)
 	}
 	r.reader.Skip(at - r.from)
-	for at < to {
+	for n < to-at {
 		if !r.reader.Ready() {
 			if err := s.lane.Flush(); err != nil {
-				return clientGone(err)
+				return n, clientGone(err)
 			}
 		}
 		p, err := r.reader.Next(s.Ctx)
 		if err != nil {
-			return err
+			return n, err
 		}
-		p = p[:min(int64(len(p)), to-at)]
+		p = p[:min(int64(len(p)), to-at-n)]
 		if err := s.send(p); err != nil {
-			return clientGone(err)
+			return n, clientGone(err)
 		}
-		at += int64(len(p))
+		n += int64(len(p))
 	}
-	return nil
+	return n, nil
 }
 
-// sendLoan sends bytes of a stored body, chunk by chunk.
-func sendLoan(s *Session, l *cachestore.Loan, at, to int64) error {
-	for at < to {
-		i := at / cachestore.ChunkSize
+// sendLoan sends bytes of a stored body, chunk by chunk, and says how many went
+// out.
+func sendLoan(s *Session, l *cachestore.Loan, at, to int64) (n int64, err error) {
+	for n < to-at {
+		i := (at + n) / cachestore.ChunkSize
 		chunk, err := l.Chunk(s.Ctx, int(i))
 		if err != nil {
-			return err
+			return n, err
 		}
-		p := chunk[at-i*cachestore.ChunkSize:]
-		p = p[:min(int64(len(p)), to-at)]
+		p := chunk[at+n-i*cachestore.ChunkSize:]
+		p = p[:min(int64(len(p)), to-at-n)]
 		if err := s.send(p); err != nil {
-			return clientGone(err)
+			return n, clientGone(err)
 		}
-		at += int64(len(p))
+		n += int64(len(p))
 	}
-	return nil
+	return n, nil
 }
 
 // errUnsteady says that a slice came and went while it was looked for.

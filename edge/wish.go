@@ -24,17 +24,7 @@ type wish struct {
 // object and no other: an origin that knows If-Match answers 412 else, and of
 // all others the answer's validator tells.
 func (w *wish) ask(h http.Header) {
-	b := []byte("bytes=")
-	if w.suffix == 0 {
-		b = strconv.AppendInt(b, w.from, 10)
-	}
-	b = append(b, '-')
-	if w.suffix != 0 {
-		b = strconv.AppendInt(b, w.suffix, 10)
-	} else {
-		b = strconv.AppendInt(b, w.to-1, 10)
-	}
-	h["Range"] = []string{string(b)}
+	h["Range"] = []string{string(w.text(nil))}
 	if w.of == nil {
 		return
 	}
@@ -43,6 +33,21 @@ func (w *wish) ask(h http.Header) {
 	} else {
 		h["If-Unmodified-Since"] = []string{string(v.LastModified)}
 	}
+}
+
+// text appends the value of Range.
+func (w *wish) text(b []byte) []byte {
+	if w.suffix != 0 {
+		return strconv.AppendInt(append(b, "bytes=-"...), w.suffix, 10)
+	}
+	b = strconv.AppendInt(append(b, "bytes="...), w.from, 10)
+	return strconv.AppendInt(append(b, '-'), w.to-1, 10)
+}
+
+// is says whether the wish is just what the client has asked for.
+func (w *wish) is(s *Session) bool {
+	value, ok := s.Request.Fields.Get("Range")
+	return ok && string(value) == string(w.text(nil)) && s.state.ask.Has&policy.HasIfRange == 0
 }
 
 // has says whether the byte at a place is wished for.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"edgecache/cachestore"
+	"edgecache/edge"
 	"edgecache/edge/edgetest"
 	"edgecache/purge"
 )
@@ -347,7 +348,7 @@ func TestContradictoryPart(t *testing.T) {
 	s := open(t, edgetest.Config{})
 	s.origin.On("/v", edgetest.Text(206, "01234", fresh, "Content-Range: bytes 4-9/10"))
 	for _, c := range []struct{ spec, body, where string }{
-		{"-5", "01234", "bytes 4-8/*"},
+		{"-5", "01234", "bytes 4-9/10"}, // the origin's own answer to this very range
 		{"-5", "01234", "bytes 4-8/*"},
 		{"6-8", "234", "bytes 6-8/*"},
 		{"6-", "234", "bytes 6-8/*"},
@@ -359,6 +360,24 @@ func TestContradictoryPart(t *testing.T) {
 		}
 	}
 	s.asked(1, "/v")
+}
+
+// TestPartThatWasNotAskedFor: what an origin makes of a client's own range is
+// passed on; where it was asked for more, the client's own is asked for.
+func TestPartThatWasNotAskedFor(t *testing.T) {
+	s := open(t, edgetest.Config{})
+	s.origin.On("/v", edgetest.Text(206, "01234", fresh, "Content-Range: bytes 0-4/10"), edgetest.Text(200, "0123456789", fresh))
+	if r := s.Get("/v", "Range: bytes=-5"); r.Status != 206 || r.Body != "01234" || r.Header.Get("Content-Range") != "bytes 0-4/10" {
+		t.Errorf("the origin's answer: %s", show(r))
+	}
+	s.asked(1, "/v")
+	if r := s.Get("/v", "Range: bytes=0-1"); r.Status != 206 || r.Body != "01" || !isHit(r) {
+		t.Errorf("what it has: %s", show(r))
+	}
+	if r := s.Get("/v", "Range: bytes=-5"); r.Status != 206 || r.Body != "56789" {
+		t.Errorf("what it has not: %s", show(r))
+	}
+	s.hit("0123456789", "/v")
 }
 
 // TestSparseIfRange: a Range with another validator is for the whole.
@@ -396,6 +415,41 @@ func TestSparseNotStored(t *testing.T) {
 	}
 	own := func(i int) string { return fmt.Sprintf("bytes=%d-%d", slice-5, slice+4+i) }
 	m.wantAsked(t, "once to learn it, then what each client wants", "", sliceRange(0, len(body)), own(0), own(1), own(2))
+}
+
+// TestSparseLargerThanTheCache: an object that does not fit passes whole, as often
+// as it is asked for, with slices that leave while they are wanted; nothing of it
+// is held when nobody reads.
+func TestSparseLargerThanTheCache(t *testing.T) {
+	body := noise(15, 40<<20)
+	m := newMedia(t, body, `"v1"`)
+	s := openMedia(t, m, edgetest.Config{MemoryBytes: 16 << 20, Disk: t.TempDir(), DiskBytes: 24 << 20})
+	s.part(body, 0, 10)
+	for range 4 {
+		if r := s.Get("/v"); r.Err != nil || r.Body != body {
+			t.Errorf("the whole: %d bytes, error %v", len(r.Body), r.Err)
+		}
+	}
+	s.settled()
+	if d := s.Store.Stats().Disk; d.Leases != 0 || d.Live > d.Limit {
+		t.Errorf("%d bodies are still lent, %d bytes of %d", d.Leases, d.Live, d.Limit)
+	}
+}
+
+// TestSparseOverTheLimit: an object over limits.object is not put together.
+func TestSparseOverTheLimit(t *testing.T) {
+	body := noise(14, 3*slice)
+	for _, over := range []int{0, 1} {
+		m := newMedia(t, body, `"v1"`)
+		s := openMedia(t, m, edgetest.Config{Edge: edge.Config{Limits: edge.Limits{Object: int64(len(body) - over)}}})
+		s.part(body, 0, 10)
+		s.part(body, slice, slice+10)
+		m.take()
+		r := s.part(body, 0, 10)
+		if hit := isHit(r); hit != (over == 0) {
+			t.Errorf("%d bytes over: hit %v, the origin was asked %q", over, hit, m.take())
+		}
+	}
 }
 
 // TestSparseCrowd: many who want one slice cost one request.
