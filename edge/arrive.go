@@ -70,10 +70,17 @@ func remaining(l *policy.Life, now int64) int64 { return seconds(l.Fresh - l.Age
 // stream sends head and body as they arrive.
 func (e *Engine) stream(s *Session, v *cachestore.Variant, length int64, r *cachestore.Reader) {
 	e.shape(s, v.Head, &v.Validators, length)
+	view := &s.state.view
+	if st := &s.state; st.parts != nil {
+		if st.parts.rising() {
+			e.sendFrom(s, v.Head, &fillSpans{s: s, r: r})
+			return
+		}
+		st.parts, view.Status, view.From, view.To, view.Length = nil, v.Head.Status, 0, length, length // the whole: there is no way back
+	}
 	if !e.sendHead(s, v.Head) {
 		return
 	}
-	view := &s.state.view
 	if view.NoBody {
 		s.end(nil)
 		return
@@ -85,7 +92,7 @@ func (e *Engine) stream(s *Session, v *cachestore.Variant, length int64, r *cach
 // the answer is over, a filter's or broken.
 func (e *Engine) sendHead(s *Session, h *cachestore.Head) (goesOn bool) {
 	view := &s.state.view
-	head := e.filterDelivery(s, h, view)
+	head := e.filterDelivery(s, s.outerHead(h), view)
 	if s.ended {
 		return false
 	}
@@ -96,6 +103,19 @@ func (e *Engine) sendHead(s *Session, h *cachestore.Head) (goesOn bool) {
 		return false
 	}
 	return true
+}
+
+// sendFrom sends the head that shape has prepared, and what is wanted behind it.
+func (e *Engine) sendFrom(s *Session, h *cachestore.Head, from spanSource) {
+	if !e.sendHead(s, h) {
+		return
+	}
+	if err := s.sendWanted(from); err != nil {
+		s.lost(err)
+		s.fail(err)
+		return
+	}
+	s.end(nil)
 }
 
 // pump copies the wanted bytes of the fill to the client.
@@ -141,7 +161,7 @@ func (e *Engine) pump(s *Session, r *cachestore.Reader, view *View) {
 
 // lost notes that the fetch broke off, unless it was this reader that did.
 func (s *Session) lost(err error) {
-	if errors.Is(err, cachestore.ErrSlow) || errors.Is(err, cachestore.ErrChunkGone) {
+	if errors.Is(err, cachestore.ErrSlow) || errors.Is(err, cachestore.ErrChunkGone) || errors.Is(err, ErrClientGone) {
 		return
 	}
 	s.Cache.Stored = false

@@ -15,7 +15,7 @@ import (
 func (e *Engine) shape(s *Session, h *cachestore.Head, val *policy.Validators, size int64) {
 	st, v := &s.state, &s.state.view
 	*v = View{Status: h.Status, Length: size, To: size, Close: v.Close}
-	v.NoBody = s.Request.Method == http.MethodHead
+	v.NoBody, st.parts = s.Request.Method == http.MethodHead, nil
 	if h.Status == http.StatusNoContent {
 		v.Length, v.NoBody = LengthNone, true
 	}
@@ -38,24 +38,24 @@ func (e *Engine) shape(s *Session, h *cachestore.Head, val *policy.Validators, s
 // conditional are the fields that make an answer differ from the whole object.
 const conditional = policy.HasRange | policy.HasIfNoneMatch | policy.HasIfModifiedSince | policy.HasIfMatch | policy.HasIfUnmodifiedSince
 
-// shapeRange answers a single range (RFC 9110, 14); several are answered whole.
+// shapeRange answers a range, or several (RFC 9110, 14).
 func (e *Engine) shapeRange(s *Session, h *cachestore.Head, val *policy.Validators, size int64) {
 	st, v := &s.state, &s.state.view
 	if !policy.IfRange(&st.ask, val) || h.Get("Content-Range") != nil {
 		return // with a Content-Range of its own nobody knows what it is a part of
 	}
 	value, _ := s.Request.Fields.Get("Range")
-	span, _, result := policy.ParseRange(value, size, e.limits.Ranges)
+	span, n, result := policy.ParseRange(value, size, e.limits.Ranges)
 	switch result {
+	case policy.RangeMany:
+		spans, _ := policy.AppendRanges(make([]policy.Span, 0, n), value, size, e.limits.Ranges)
+		if st.parts = newParts(spans, h, size); st.parts != nil {
+			v.Status, v.From, v.To, v.Length = http.StatusPartialContent, span.From, span.To, st.parts.length()
+		}
 	case policy.RangeOne:
 		v.Status, v.From, v.To, v.Length = http.StatusPartialContent, span.From, span.To, span.To-span.From
 		st.value(nameContentRange, func(b []byte) []byte {
-			b = append(b, "bytes "...)
-			b = strconv.AppendInt(b, span.From, 10)
-			b = append(b, '-')
-			b = strconv.AppendInt(b, span.To-1, 10)
-			b = append(b, '/')
-			return strconv.AppendInt(b, size, 10)
+			return appendContentRange(b, span, size)
 		})
 	case policy.RangeUnsatisfiable:
 		*v = View{Status: http.StatusRequestedRangeNotSatisfiable, KeptOnly: true, NoBody: true, Close: v.Close}
@@ -74,6 +74,10 @@ func (e *Engine) deliver(s *Session) {
 
 // sendObject sends what shape has prepared of an object in memory.
 func (e *Engine) sendObject(s *Session, v *cachestore.Variant) {
+	if s.state.parts != nil {
+		e.sendFrom(s, v.Head, bodySpans{s, v.Body})
+		return
+	}
 	head := e.filterDelivery(s, v.Head, &s.state.view)
 	if s.ended {
 		return

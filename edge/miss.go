@@ -158,7 +158,7 @@ func (e *Engine) farRange(s *Session, fl *flight) bool {
 	}
 	value, _ := s.Request.Fields.Get("Range")
 	span, _, result := policy.ParseRange(value, o.length, e.limits.Ranges)
-	return result == policy.RangeOne && span.From > fl.fill.Written()+e.limits.Ahead
+	return (result == policy.RangeOne || result == policy.RangeMany) && span.From > fl.fill.Written()+e.limits.Ahead
 }
 
 // relayInstead forgets what a fetch told about itself: the request for a part

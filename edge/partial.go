@@ -71,15 +71,13 @@ func (e *Engine) serveSparse(s *Session, use policy.Use, first run) (done bool) 
 	if !e.sendHead(s, v.Head) {
 		return true
 	}
-	if !view.NoBody {
-		if err := p.sendSpan(view.From, view.To); err != nil {
-			if errors.Is(err, errChanged) {
-				e.dropSparse(s, v)
-			}
-			s.lost(err)
-			s.fail(err)
-			return true
+	if err := s.sendWanted(p); err != nil {
+		if errors.Is(err, errChanged) {
+			e.dropSparse(s, v)
 		}
+		s.lost(err)
+		s.fail(err)
+		return true
 	}
 	s.end(nil)
 	return true
@@ -138,16 +136,7 @@ func (e *Engine) serveLone(s *Session, use policy.Use) (done bool) {
 	}
 	s.Cache.Tier, s.CacheEnabled = tierOf(l), s.Cache.Status == CacheStale
 	e.store().Hit(s.state.found, v)
-	if !e.sendHead(s, v.Head) {
-		return true
-	}
-	if !view.NoBody {
-		if _, err := sendLoan(s, l, view.From-v.Part.From, view.To-v.Part.From); err != nil {
-			s.fail(err)
-			return true
-		}
-	}
-	s.end(nil)
+	e.sendFrom(s, v.Head, loanSpans{s, l, v.Part.From})
 	return true
 }
 
@@ -167,8 +156,8 @@ func (e *Engine) shapePart(s *Session, v *cachestore.Variant, end int64) (ok boo
 	switch {
 	case view.Status == http.StatusNotModified || view.Status == http.StatusPreconditionFailed:
 		return true
-	case view.Status != http.StatusPartialContent || view.From < p.From || view.To > end:
-		st.tail = st.tail[:0]
+	case view.Status != http.StatusPartialContent || st.parts != nil || view.From < p.From || view.To > end:
+		st.tail, st.parts = st.tail[:0], nil
 		return false
 	}
 	if p.Total < 0 { // how long the whole is nobody knows
@@ -226,16 +215,6 @@ func (e *Engine) ridePiece(s *Session, fl *flight, r *cachestore.Reader, leads b
 		s.state.avoid = s.state.rounds >= maxRounds
 		return true
 	}
-	if !e.sendHead(s, v.Head) {
-		return false
-	}
-	if view := &s.state.view; !view.NoBody {
-		if _, err := got.send(s, view.From, view.To); err != nil {
-			s.lost(err)
-			s.fail(err)
-			return false
-		}
-	}
-	s.end(nil)
+	e.sendFrom(s, v.Head, &fillSpans{s: s, r: r, begin: o.piece.from})
 	return false
 }

@@ -252,30 +252,17 @@ func (p *sparse) sendSpan(from, to int64) error {
 	return nil
 }
 
-// send sends bytes of the run, by their place in the representation, and says how
-// many went out.
+// send sends bytes of the run, by their place in the representation. Of a stored
+// one it says how many went out before a fault.
 func (r *run) send(s *Session, at, to int64) (n int64, err error) {
 	if r.loan != nil {
 		return sendLoan(s, r.loan, at-r.from, to-r.from)
 	}
-	r.reader.Skip(at - r.from)
-	for n < to-at {
-		if !r.reader.Ready() {
-			if err := s.lane.Flush(); err != nil {
-				return n, clientGone(err)
-			}
-		}
-		p, err := r.reader.Next(s.Ctx)
-		if err != nil {
-			return n, err
-		}
-		p = p[:min(int64(len(p)), to-at-n)]
-		if err := s.send(p); err != nil {
-			return n, clientGone(err)
-		}
-		n += int64(len(p))
+	f := fillSpans{s: s, r: r.reader, begin: r.from}
+	if err := f.sendSpan(at, to); err != nil {
+		return 0, err
 	}
-	return n, nil
+	return to - at, nil
 }
 
 // sendLoan sends bytes of a stored body, chunk by chunk, and says how many went

@@ -103,6 +103,10 @@ func (e *Engine) sendBelow(s *Session, l *cachestore.Loan, first []byte) {
 		e.sendObject(s, v)
 		return
 	}
+	if s.state.parts != nil {
+		e.sendFrom(s, v.Head, loanSpans{s, l, 0})
+		return
+	}
 	if !e.sendHead(s, v.Head) {
 		return
 	}
