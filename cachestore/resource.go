@@ -113,6 +113,7 @@ type Variant struct {
 
 	checked atomic.Uint64         // purge number up to which no purge covers it
 	place   atomic.Pointer[entry] // what the tier knows of it; nil before it is stored
+	back    setback               // of its origin; a renewal has none
 }
 
 // Renewal is what a validation changes in a variant (RFC 9111, 4.3.4).
@@ -151,6 +152,7 @@ func (v *Variant) over(b *Body) *Variant {
 		Part: v.Part,
 	}
 	c.SetChecked(v.Checked())
+	c.back.take(&v.back)
 	return c
 }
 

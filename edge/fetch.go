@@ -142,8 +142,12 @@ func (e *Engine) fly(fl *flight) {
 		return
 	}
 	defer res.Body.Close()
-	if res.StatusCode >= 500 && e.fallBack(fl, nil) {
-		return
+	if policy.Fails(res.StatusCode) {
+		if e.fallBack(fl, nil) {
+			return
+		}
+	} else if fl.base != nil {
+		fl.base.Recover()
 	}
 	if fl.wish != nil {
 		if res = e.receivePart(fl, res); res == nil {
@@ -239,12 +243,13 @@ func (e *Engine) swap(k policy.Key, base *cachestore.Variant, n *cachestore.Rene
 
 // fallBack serves what is stored in place of a failure, if its life allows it:
 // stale-if-error (RFC 5861, 4), or a dead origin (RFC 9111, 4.2.4). err nil is
-// an answer with a 5xx status.
+// an answer with a 5xx status. The origin is not asked again at once.
 func (e *Engine) fallBack(fl *flight, err error) bool {
 	base, now := fl.base, e.nanos()
 	if base == nil || errors.Is(err, ErrRequestFiltered) || isAs[*hookError](err) || isAs[*panicError](err) {
 		return false
 	}
+	base.SetBack(now, err != nil)
 	life := base.Life
 	cover := e.index.Covers(fl.key, base.Tags, base.Checked())
 	switch cover.Strength {
@@ -254,12 +259,8 @@ func (e *Engine) fallBack(fl *flight, err error) bool {
 	default:
 		return false
 	}
-	why := policy.StaleIfError
-	switch {
-	case life.UsableOnError(now):
-	case err != nil && life.UsableOnDead(now):
-		why = policy.StaleIfDead
-	default:
+	why, ok := policy.StandIn(&fl.fetch.state.ask, &life, now, err != nil)
+	if !ok {
 		return false
 	}
 	if fl.fetch.Kind == KindRefresh { // nobody waits for it: what is stored stays
@@ -272,7 +273,7 @@ func (e *Engine) fallBack(fl *flight, err error) bool {
 	fl.fetch.Cache.Unstored = policy.Status
 	fl.fetch.Err = err
 	fl.fill.Abort(ErrLost)
-	fl.publish(outcome{variant: base, whole: true, shared: true, stale: true, why: why, length: base.Body.Size, private: e.authorizedFetch(fl.fetch)})
+	fl.publish(outcome{variant: base, whole: true, shared: true, stale: true, life: life, why: why, length: base.Body.Size, private: e.authorizedFetch(fl.fetch)})
 	return true
 }
 

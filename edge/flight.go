@@ -49,6 +49,7 @@ type outcome struct {
 	shared  bool                // may be stored, so it may be shared
 	why     policy.Reason       // why not, or why a stored answer is used instead
 	stale   bool                // the variant is served stale in place of a failure
+	life    policy.Life         // of the variant, when it is stale: after a soft purge
 	length  int64               // of the body in bytes, -1 unknown
 	piece   *piece              // where in the representation the body lies, where that is not all of it
 	private bool                // for requests without Authorization only when the leader had none
@@ -208,8 +209,9 @@ func (fl *flight) suits(s *Session) bool {
 // be stale (RFC 9111, 4). An answer that must be validated is the answer to the
 // one request that it was made for. The head must be known.
 func (fl *flight) lasts(s *Session, now int64) bool {
-	if fl.out.stale {
-		return true // in place of a failure, which would be this request's, too
+	if o := &fl.out; o.stale { // in place of a failure, which would be this request's, too
+		_, ok := policy.StandIn(&s.state.ask, &o.life, now, o.why == policy.StaleIfDead)
+		return ok
 	}
 	use, _ := policy.Reuse(&s.state.ask, &s.route.Rules, &fl.out.variant.Life, now)
 	return use == policy.UseServe || use == policy.UseRefresh

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"sync/atomic"
 	"time"
 
 	"edgecache/cachestore"
@@ -16,6 +17,7 @@ type finder struct {
 	markers *cachestore.Markers
 	seed    policy.Seed
 	window  time.Duration // of a soft purge
+	spared  atomic.Int64  // questions to an origin that had failed just before
 }
 
 // key builds the request's primary key in the session's buffers.
@@ -90,10 +92,30 @@ func (f *finder) judge(s *Session, v *cachestore.Variant, now int64) policy.Use 
 		if st.soft && use == policy.UseValidate {
 			c.Reason = policy.Purged
 		}
-		return policy.UseValidate
+		if !f.standsIn(s, v, why, now) {
+			return policy.UseValidate
+		}
+		use = policy.UseServe
 	}
 	c.Age, c.TTL = seconds(st.life.Age(now)), remaining(&st.life, now)
 	return use
+}
+
+// standsIn says whether a stale answer is served at once because the origin has
+// failed to renew it just before, and may not be asked again so soon. The client
+// must not have demanded the origin's word.
+func (f *finder) standsIn(s *Session, v *cachestore.Variant, why policy.Reason, now int64) bool {
+	rests, dead := v.Rests(now)
+	if !rests || why != policy.Expired {
+		return false
+	}
+	st, c := &s.state, &s.Cache
+	reason, ok := policy.StandIn(&st.ask, &st.life, now, dead)
+	if ok {
+		c.Status, c.Reason, st.base = CacheStale, reason, nil
+		f.spared.Add(1)
+	}
+	return ok
 }
 
 // covers says which purge covers a variant. A hit pays one compare while

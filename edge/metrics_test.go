@@ -87,6 +87,7 @@ func TestMetricsCountRequests(t *testing.T) {
 	m.upstreamDone(peer, 200, 1e6)
 	m.upstreamDone(peer, 0, 1e6)
 	m.upstreamDone(&origin.Peer{Upstream: "made up by a hook"}, 500, 1e6)
+	e.finder.spared.Add(2)
 	got := scrapeAll(t, m)
 	for name, want := range map[string]float64{
 		"edge_requests_total cache=hit code_class=2xx proto=HTTP/1.1":                 3,
@@ -105,6 +106,7 @@ func TestMetricsCountRequests(t *testing.T) {
 		"edge_upstream_requests_total code_class=5xx peer= upstream=":                 1,
 		"edge_upstream_duration_seconds upstream=main":                                1,
 		"edge_upstream_peer_healthy peer=127.0.0.1:1 upstream=main":                   1,
+		"edge_upstream_spared_total reason=backoff":                                   2,
 		"edge_fills_in_flight":                                                        0,
 		"edge_purge_seq":                                                              float64(e.index.Now()),
 	} {

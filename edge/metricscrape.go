@@ -36,6 +36,7 @@ var (
 	descFills        = desc("fills_in_flight", "Fetches that may be stored and run now.")
 	descFillBytes    = desc("fill_bytes", "Bytes that fetches in flight hold.")
 	descFollowers    = desc("followers_total", "Requests that waited for another's fetch.")
+	descSpared       = desc("upstream_spared_total", "Questions that were not asked: backoff (the origin had just failed, a stale answer was there), refreshes, fetches (as many run as may).", "reason")
 
 	descUpstream     = desc("upstream_requests_total", "Attempts at a peer by class of status; none is no answer.", "upstream", "peer", "code_class")
 	descUpstreamTime = desc("upstream_duration_seconds", "From an attempt's begin to the first byte of its answer.", "upstream")
@@ -70,6 +71,9 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	s.store(m.engine.cfg.Store.Stats(), t)
 	s.value(descFills, float64(m.engine.flights.running()))
 	s.count(descFollowers, float64(t.reasons[CacheMiss][policy.Collapsed]))
+	s.count(descSpared, float64(m.engine.finder.spared.Load()), "backoff")
+	s.count(descSpared, float64(m.engine.refreshes.refused.Load()), "refreshes")
+	s.count(descSpared, float64(m.engine.flying.refused.Load()), "fetches")
 	m.upstreams(s)
 	s.purges(m.engine.cfg.Purges.Stats())
 	if read := m.sweeps.Load(); read != nil {
@@ -270,8 +274,12 @@ func (f *flights) running() (n int) {
 	for i := range f.shards {
 		sh := &f.shards[i]
 		sh.mu.Lock()
-		for _, list := range sh.by {
-			n += len(list)
+		for h, list := range sh.by {
+			for _, fl := range list {
+				if fl.key.Hash == h { // not by the slice that it brings, too
+					n++
+				}
+			}
 		}
 		sh.mu.Unlock()
 	}

@@ -177,6 +177,9 @@ func (e *Engine) takeIn(fl *flight, res *http.Response, v *cachestore.Variant, k
 			break
 		}
 		if err != nil {
+			if fl.base != nil && s.Ctx.Err() == nil {
+				fl.base.SetBack(e.nanos(), true)
+			}
 			e.lose(fl, err)
 			return
 		}

@@ -11,6 +11,10 @@ import (
 // client is served what is there. One refresh a key at a time, and a bounded
 // number of them: over it the object stays stale a little longer.
 func (e *Engine) refresh(s *Session) {
+	if rests, _ := s.Cache.Variant.Rests(e.nanos()); rests {
+		e.finder.spared.Add(1)
+		return // it has failed just before
+	}
 	s.fork()
 	sh := e.flights.shard(s.Cache.Key.Hash)
 	sh.mu.Lock()

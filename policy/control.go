@@ -14,6 +14,8 @@ type Control struct {
 	HasMaxAge, HasMinFresh, HasMaxStale bool
 	AnyStale                            bool // max-stale without a value: of any age
 	MaxAge, MinFresh, MaxStale          time.Duration
+	HasStaleIfError                     bool
+	StaleIfError                        time.Duration // RFC 5861, 4
 }
 
 // readControl reads Cache-Control and, only without it, Pragma (RFC 9111,
@@ -43,7 +45,7 @@ func mayHold(line []byte) bool {
 		member, line = cutMember(line)
 		name, _, _ := bytes.Cut(member, equals)
 		switch name = trim(name); len(name) {
-		case 7, 8, 9, 14: // no-cache, max-age and no-store, max-stale and min-fresh, only-if-cached
+		case 7, 8, 9, 14: // no-cache, max-age and no-store, max-stale and min-fresh, only-if-cached and stale-if-error
 			return true
 		}
 		if bytes.ContainsAny(member, " \t") {
@@ -80,7 +82,7 @@ func cutMember(list []byte) (member, rest []byte) {
 func (c *Control) add(d directive) {
 	got, err := cacheobject.ParseRequestCacheControl(d.text)
 	if err != nil || d.torn {
-		got = &cacheobject.RequestCacheDirectives{MaxAge: -1, MinFresh: -1, MaxStale: -1}
+		got = &cacheobject.RequestCacheDirectives{MaxAge: -1, MinFresh: -1, MaxStale: -1, StaleIfError: -1}
 	}
 	switch d.name {
 	case "no-cache":
@@ -96,6 +98,10 @@ func (c *Control) add(d directive) {
 	case "min-fresh":
 		if !c.HasMinFresh && got.MinFresh >= 0 {
 			c.HasMinFresh, c.MinFresh = true, seconds(got.MinFresh)
+		}
+	case "stale-if-error":
+		if !c.HasStaleIfError && got.StaleIfError >= 0 {
+			c.HasStaleIfError, c.StaleIfError = true, seconds(got.StaleIfError)
 		}
 	case "max-stale":
 		if !c.HasMaxStale && (got.MaxStaleSet || got.MaxStale >= 0) {

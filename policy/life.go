@@ -71,6 +71,28 @@ func (l *Life) UsableOnDead(now int64) bool {
 	return !l.NoCache && l.stale(now) < max(l.SIE, l.Dead, 0)
 }
 
+// StandIn says whether a stored answer may be served in the place of a failure of
+// the origin, and why: an error, or, dead, no answer. A request may ask for it, too,
+// where the route honours clients (RFC 5861, 4): never against what the answer
+// forbids.
+func StandIn(a *Ask, l *Life, now int64, dead bool) (why Reason, ok bool) {
+	c := &a.Control
+	switch {
+	case l.UsableOnError(now):
+		return StaleIfError, true
+	case dead && l.UsableOnDead(now):
+		return StaleIfDead, true
+	case c.HasStaleIfError && !l.NoCache && !l.MustRevalidate && !l.SharedMaxAge && !l.Soft && l.stale(now) <= c.StaleIfError:
+		return StaleIfError, true
+	}
+	return None, false
+}
+
+// Fails says whether a status is an error in whose place a stale answer may be
+// served (RFC 5861, 4, names 500, 502, 503 and 504; those beyond say the same in
+// other words). 501 and 505 say what the origin never does: no failure.
+func Fails(status int) bool { return status >= 500 && status != 501 && status != 505 }
+
 // Soften is the life after a soft purge at a moment: over from then on, but for
 // a window in which it is served while it is refreshed. Nothing is ever served
 // longer than it would have been without the purge, and what must not be

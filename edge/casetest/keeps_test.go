@@ -46,6 +46,7 @@ func TestRefreshThatStoresNoError(t *testing.T) {
 	s.advance(11)
 	s.hit("old", "/x")
 	s.refreshed(1)
+	s.advance(2) // the origin is not asked again at once
 	s.hit("old", "/x")
 	s.refreshed(2)
 }

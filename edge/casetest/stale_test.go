@@ -64,6 +64,7 @@ func TestRefreshThatFails(t *testing.T) {
 		for i := range 2 {
 			s.hit("old", "/x")
 			s.refreshed(i + 1)
+			s.advance(2) // the origin is not asked again at once
 		}
 		s.advance(60)
 		if got := s.want("new", "/x"); isHit(got) {
