@@ -27,17 +27,19 @@ func Merge(stored, fresh http.Header, r *Rules) http.Header {
 	return merged
 }
 
-// Freshens says whether a 304 is about the stored answer (RFC 9111, 4.3.4): its
-// validators are not those of another one. Else the request must be repeated
-// without a precondition.
+// Freshens says whether a 304 is about the stored answer (RFC 9111, 4.3.4): a
+// validator that it has is the stored one's, and none is another's. A 304 without
+// any is about the only answer whose validators were sent. Else the request must
+// be repeated without a precondition.
 func Freshens(v *Validators, fresh http.Header) bool {
-	if tag := fresh.Get("Etag"); tag != "" && len(v.ETag) > 0 {
+	tag := fresh.Get("Etag")
+	if tag != "" && len(v.ETag) > 0 {
 		return weakEqual([]byte(tag), v.ETag)
 	}
 	if t, ok := ParseDate(fresh.Get("Last-Modified")); ok && v.Modified != 0 {
 		return t.Unix() == v.Modified
 	}
-	return true
+	return tag == "" // with a tag that the stored answer never had it is another's
 }
 
 // keptByUpdate says whether the stored value of a field outlives a 304.
