@@ -5,7 +5,7 @@ GO       ?= go
 FUZZTIME ?= 10s
 TIMEOUT  ?= 10m
 
-.PHONY: help build test check vet fmt house cc race fuzz mutate conformance demo \
+.PHONY: help build test check vet fmt house cc race fuzz mutate conformance conformance-thrice demo \
 	kill soak bench bench-hit bench-miss bench-purge bench-disk bench-huge clean
 
 help: ## this list
@@ -60,6 +60,10 @@ fuzz: ## FUZZTIME (10s) of each fuzz target there is
 
 mutate: ## each hook call taken out in turn: the checklist's tests must notice
 	$(GO) run ./edge/mutate
+
+conformance-thrice: ## the HTTP cache tests three times, which must not differ; two million cases beside http-cache-semantics
+	EDGE_CONFORMANCE_RUNS=3 EDGE_CONFORMANCE_OUT=$(CURDIR)/bench/results/$$(date -u +%F)-conformance.txt \
+		EDGE_SEMANTICS=2000000 $(GO) test -count=1 -v -timeout 30m -run 'Thrice|Semantics' ./conformance
 
 conformance: ## the HTTP cache tests against edge, with the table
 	$(GO) test -count=1 -v ./conformance

@@ -92,6 +92,9 @@ func (e *Engine) stream(s *Session, v *cachestore.Variant, length int64, r *cach
 // the answer is over, a filter's or broken.
 func (e *Engine) sendHead(s *Session, h *cachestore.Head) (goesOn bool) {
 	view := &s.state.view
+	if s.state.own != nil {
+		h = s.state.own
+	}
 	head := e.filterDelivery(s, s.outerHead(h), view)
 	if s.ended {
 		return false

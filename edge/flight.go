@@ -52,6 +52,7 @@ type outcome struct {
 	life    policy.Life         // of the variant, when it is stale: after a soft purge
 	length  int64               // of the body in bytes, -1 unknown
 	piece   *piece              // where in the representation the body lies, where that is not all of it
+	own     *cachestore.Head    // for the leader; nil: the variant's
 	private bool                // for requests without Authorization only when the leader had none
 
 	// What the fetch's session knew at the head, for the leader's.

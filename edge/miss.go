@@ -118,7 +118,7 @@ func (e *Engine) ride(s *Session, b boarding) (again bool) {
 		e.relayInstead(s, fl, b.reader)
 		return false
 	}
-	s.Cache.Stored = o.shared && !o.stale
+	s.Cache.Stored, s.state.own = o.shared && !o.stale, o.own
 	if e.farRange(s, fl) {
 		e.relayInstead(s, fl, b.reader)
 		return false
@@ -145,7 +145,7 @@ func (e *Engine) forsake(s *Session) {
 func (e *Engine) disown(s *Session) {
 	s.Response, s.Peer, s.Upstream, s.tried = nil, nil, nil, s.tried[:0]
 	s.RequestSent, s.ResponseReceived, s.Cache.Stored = false, false, false
-	s.RetryCount = 0
+	s.RetryCount, s.state.own = 0, nil
 	s.trace.forget()
 }
 

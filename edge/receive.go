@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"edgecache/cachestore"
@@ -29,9 +30,31 @@ func (e *Engine) receive(fl *flight, res *http.Response) {
 			d.Store, d.Why, w = false, refusal(err), nil
 		}
 	}
+	own := e.ownHead(s, res, &d)
 	v := e.variant(fl, res, &d)
 	e.mark(fl, &d, v)
-	e.arrive(fl, res, arrival{show: v, keep: v, writer: w, why: d.Why})
+	e.arrive(fl, res, arrival{show: v, keep: v, writer: w, why: d.Why, own: own})
+}
+
+// ownHead is the head for the client that caused the fetch, where it is not
+// everybody's: what private="…" and no-cache="…" list is for that client, and not
+// stored (RFC 9111, 5.2.2.4 and 5.2.2.7). nil: there is no such field.
+func (e *Engine) ownHead(s *Session, res *http.Response, d *policy.Decision) *cachestore.Head {
+	var taken []string // by the route
+	if s.route.Rules.SetCookie == policy.SetCookieStrip {
+		taken = []string{"Set-Cookie", "Set-Cookie2"}
+	}
+	listed := slices.ContainsFunc(d.Strip, func(name string) bool {
+		return len(res.Header[name]) > 0 && !slices.Contains(taken, name)
+	})
+	if !listed {
+		return nil
+	}
+	own := res.Header.Clone()
+	for _, name := range taken {
+		own.Del(name)
+	}
+	return cachestore.NewHead(res.StatusCode, own, e.hidden)
 }
 
 // arrival is an answer whose head is judged.
@@ -41,6 +64,7 @@ type arrival struct {
 	writer cachestore.Writer   // that stores it; nil: it is not stored
 	why    policy.Reason       // why not
 	piece  *piece              // where in the representation the body lies; nil: it is all of it
+	own    *cachestore.Head    // for the client that caused it; nil: show's
 	also   policy.Key          // of the slice that it brings, when it was not asked for as that
 }
 
@@ -61,7 +85,7 @@ func (e *Engine) arrive(fl *flight, res *http.Response, a arrival) {
 	fl.fill.Expect(length)
 	fl.publish(outcome{
 		variant: a.show, shared: a.writer != nil, why: a.why, length: length, piece: a.piece,
-		private: e.authorizedFetch(s),
+		private: e.authorizedFetch(s), own: a.own,
 	})
 	if len(a.also.Full) > 0 && a.writer != nil {
 		e.flights.addAlso(fl, a.also)

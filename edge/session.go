@@ -97,17 +97,18 @@ type scratch struct {
 	soft      bool
 	base      *cachestore.Variant // what a fetch may validate
 	found     *cachestore.Resource
-	onDisk    bool   // the store has something under the key that is not in memory
-	hollow    bool   // what was found has its body on disk
-	marked    bool   // a hit-for-miss marker stands
-	authed    bool   // the request carries the admin token
-	rounds    int    // flights that this request has left again
-	avoid     bool   // it goes alone from now on
-	parts     *parts // several ranges are wanted; nil: a span
-	whole     bool   // what it fetches is the whole, whatever part is wanted
-	looks     int    // lookups after the first
-	forked    any    // the user context of a fetch that this request leads
-	delivered bool   // the delivery filters ran
+	onDisk    bool             // the store has something under the key that is not in memory
+	hollow    bool             // what was found has its body on disk
+	marked    bool             // a hit-for-miss marker stands
+	authed    bool             // the request carries the admin token
+	rounds    int              // flights that this request has left again
+	avoid     bool             // it goes alone from now on
+	own       *cachestore.Head // of the answer that this request caused; nil: everybody's
+	parts     *parts           // several ranges are wanted; nil: a span
+	whole     bool             // what it fetches is the whole, whatever part is wanted
+	looks     int              // lookups after the first
+	forked    any              // the user context of a fetch that this request leads
+	delivered bool             // the delivery filters ran
 	view      View
 	tail      []policy.Field
 	buf       []byte // values of the tail

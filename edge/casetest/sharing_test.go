@@ -6,6 +6,7 @@ import (
 
 	"edgecache/edge"
 	"edgecache/edge/edgetest"
+	"edgecache/policy"
 )
 
 // TestWhatMustBeValidatedIsNotShared: an answer that may not be used again
@@ -144,5 +145,27 @@ func TestHeadRefreshesInTheBackground(t *testing.T) {
 	s.asked(2, "/x")
 	if seen := s.last(); seen.Method != "GET" {
 		t.Errorf("refreshed by %s", seen.Method)
+	}
+}
+
+// TestFieldsForOneClient: what private="…" and no-cache="…" list is for the client
+// that asked, and for nobody else (RFC 9111, 5.2.2.4 and 5.2.2.7).
+func TestFieldsForOneClient(t *testing.T) {
+	for _, control := range []string{`private="X-Mine, Set-Cookie"`, `no-cache="x-mine"`} {
+		s := open(t, edgetest.Config{Rules: policy.Rules{SetCookie: policy.SetCookieStore}})
+		g := newGate(t)
+		s.origin.On("/x", g.late(edgetest.Text(200, "hello", "Cache-Control: max-age=60, "+control, "X-Mine: secret", "X-All: 1")))
+		first, second := s.join("GET", "/x"), s.join("GET", "/x")
+		s.reached(g)
+		g.open()
+		if r := first.gets("hello"); r.Header.Get("X-Mine") != "secret" {
+			t.Errorf("%s: the client that asked gets %v", control, r.Header)
+		}
+		if r := second.gets("hello"); r.Header.Get("X-Mine") != "" || r.Header.Get("X-All") != "1" {
+			t.Errorf("%s: who waited gets %v", control, r.Header)
+		}
+		if r := s.hit("hello", "/x", "Host: a.test"); r.Header.Get("X-Mine") != "" || r.Header.Get("X-All") != "1" {
+			t.Errorf("%s: a hit has %v", control, r.Header)
+		}
 	}
 }
