@@ -57,14 +57,15 @@ type HeaderRules struct {
 
 // Limits are the bounds that the engine keeps; a zero is its default.
 type Limits struct {
-	BodyBuffer int64 // bytes a hook may buffer of a body; 1 MiB
-	Object     int64 // bytes of a stored object; 20 GiB
-	Ahead      int64 // bytes a fetch may run ahead of its fastest reader; 8 MiB
-	Refreshes  int   // background refreshes at once; 64
-	Ranges     int   // ranges a request; 16
-	Fetches    int   // fetches that may be stored, at once; 10,000
-	Explain    int   // requests that explain remembers; 256
-	Followers  int   // requests that may wait for one fetch; 10,000
+	BodyBuffer  int64 // bytes a hook may buffer of a body; 1 MiB
+	Object      int64 // bytes of a stored object; 20 GiB
+	Ahead       int64 // bytes a fetch may run ahead of its fastest reader; 8 MiB
+	Refreshes   int   // background refreshes at once; 64
+	Ranges      int   // ranges a request; 16
+	Fetches     int   // fetches that may be stored, at once; 10,000
+	Explain     int   // requests that explain remembers; 256
+	SearchRules int   // paths with a No-Vary-Search; 65,536
+	Followers   int   // requests that may wait for one fetch; 10,000
 }
 
 // AccessLog takes one record a request. Record's slices are only valid during

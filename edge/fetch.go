@@ -186,6 +186,9 @@ func (e *Engine) confirm(fl *flight, res *http.Response) bool {
 	if d.Store && !slices.Equal(d.Vary, base.Vary) {
 		return false // it was not selected by what the origin now varies by
 	}
+	if e.settleKey(fl, merged, d.Store); d.Store && !fl.keep.Equal(fl.key) {
+		return false // it would be looked for elsewhere now
+	}
 	for _, name := range d.Strip {
 		merged.Del(name)
 	}

@@ -21,8 +21,10 @@ type flight struct {
 	fetch   *Session
 	cancel  context.CancelFunc // of the fetch; there once headed is closed
 	base    *cachestore.Variant
-	wish    *wish      // what part is asked for; nil: the whole
-	also    policy.Key // of the slice that it turned out to bring, too; set once, under the shard's lock
+	keep    policy.Key         // where the answer is stored; there once the head is judged
+	rule    *policy.SearchRule // by which keep was made
+	wish    *wish              // what part is asked for; nil: the whole
+	also    policy.Key         // of the slice that it turned out to bring, too; set once, under the shard's lock
 	fill    *cachestore.Fill
 	interim chan interim // for the leader; nil for a refresh
 
@@ -197,7 +199,7 @@ func (fl *flight) suits(s *Session) bool {
 		return false
 	}
 	v := o.variant
-	if (s.state.ask.Has&policy.HasAuthorization != 0 || o.private) && !v.SharedAuth {
+	if !fl.sameSearch(s.engine, s) || (s.state.ask.Has&policy.HasAuthorization != 0 || o.private) && !v.SharedAuth {
 		return false
 	}
 	st := &s.state

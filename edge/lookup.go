@@ -12,19 +12,20 @@ import (
 // finder is cache_lookup: it finds what is stored under a request's key and
 // says whether it may be used. It has no origin and never blocks.
 type finder struct {
-	store   cachestore.Store
-	index   *purge.Index
-	markers *cachestore.Markers
-	seed    policy.Seed
-	window  time.Duration // of a soft purge
-	spared  atomic.Int64  // questions to an origin that had failed just before
+	store    cachestore.Store
+	index    *purge.Index
+	markers  *cachestore.Markers
+	seed     policy.Seed
+	window   time.Duration // of a soft purge
+	searches *searches
+	spared   atomic.Int64 // questions to an origin that had failed just before
 }
 
 // key builds the request's primary key in the session's buffers.
 func (f *finder) key(s *Session) {
 	st := &s.state
 	st.extra = s.route.Rules.Key.Extra(st.extra, s.Request.Fields)
-	s.Cache.Key, st.key = policy.NewKey(st.key[:0], f.seed, s.URL(), st.extra)
+	s.Cache.Key, st.key = f.searchedKey(s, st.key[:0], f.searchRule(s))
 }
 
 // find looks the key up and decides: served, served stale, or asked for. It

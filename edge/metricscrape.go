@@ -36,6 +36,8 @@ var (
 	descFills        = desc("fills_in_flight", "Fetches that may be stored and run now.")
 	descFillBytes    = desc("fill_bytes", "Bytes that fetches in flight hold.")
 	descFollowers    = desc("followers_total", "Requests that waited for another's fetch.")
+	descSearch       = desc("search_rules", "Paths whose answers have a No-Vary-Search.")
+	descSearchDrops  = desc("search_rules_dropped_total", "Such paths that were forgotten for want of room.")
 	descSpared       = desc("upstream_spared_total", "Questions that were not asked: backoff (the origin had just failed, a stale answer was there), refreshes, fetches (as many run as may).", "reason")
 
 	descUpstream     = desc("upstream_requests_total", "Attempts at a peer by class of status; none is no answer.", "upstream", "peer", "code_class")
@@ -74,6 +76,8 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	s.count(descSpared, float64(m.engine.finder.spared.Load()), "backoff")
 	s.count(descSpared, float64(m.engine.refreshes.refused.Load()), "refreshes")
 	s.count(descSpared, float64(m.engine.flying.refused.Load()), "fetches")
+	s.value(descSearch, float64(m.engine.finder.searches.size()))
+	s.count(descSearchDrops, float64(m.engine.finder.searches.dropped.Load()))
 	m.upstreams(s)
 	s.purges(m.engine.cfg.Purges.Stats())
 	if read := m.sweeps.Load(); read != nil {

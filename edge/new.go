@@ -42,7 +42,7 @@ func New(c Config) (*Engine, error) {
 	}
 	e.hidden = hiddenFields(&c)
 	e.cfg.Hosts = lowerAll(c.Hosts)
-	e.finder = finder{store: c.Store, index: e.index, markers: &cachestore.Markers{}, seed: c.Seed, window: or(c.PurgeSoftWindow, 30*time.Second)}
+	e.finder = finder{store: c.Store, index: e.index, markers: &cachestore.Markers{}, searches: &searches{limit: c.Limits.SearchRules}, seed: c.Seed, window: or(c.PurgeSoftWindow, 30*time.Second)}
 	e.cfg.HitForMiss = or(c.HitForMiss, 10*time.Second)
 	e.flights = newFlights()
 	e.metrics = newMetrics(e)

@@ -22,7 +22,7 @@ func (e *Engine) purge(s *Session) {
 	if v, ok := s.Request.Fields.Get("Soft-Purge"); ok && string(v) == "1" {
 		strength, mode = purge.Soft, "soft"
 	}
-	result, err := e.cfg.Purges.Purge(s.Ctx, []purge.Entry{purge.URLEntry(s.URL(), strength)})
+	result, err := e.cfg.Purges.Purge(s.Ctx, e.urlEntries(s.URL(), strength))
 	if err != nil {
 		s.Err = err
 		status, retryAfter := purge.StatusOf(err)

@@ -22,9 +22,10 @@ func (e *Engine) receive(fl *flight, res *http.Response) {
 		length = 0
 	}
 	s.Status = res.StatusCode
+	e.settleKey(fl, res.Header, d.Store)
 	var w cachestore.Writer
 	if d.Store {
-		w = e.store().Begin(fl.key, cachestore.Meta{Length: length})
+		w = e.store().Begin(fl.keep, cachestore.Meta{Length: length})
 		if err := w.Chunk(nil); err != nil {
 			w.Abort()
 			d.Store, d.Why, w = false, refusal(err), nil
@@ -225,7 +226,7 @@ func (e *Engine) commit(fl *flight, v *cachestore.Variant) {
 	switch {
 	case !kept:
 		s.Cache.Unstored = refusal(why)
-	case e.index.Covers(fl.key, v.Tags, fl.seq).Strength != purge.None:
+	case e.index.Covers(fl.storedUnder(), v.Tags, fl.seq).Strength != purge.None:
 		fl.fill.Discard()
 		s.Cache.Unstored = policy.Purged
 	default:

@@ -182,7 +182,7 @@ func (e *Engine) invalidate(s *Session, res *http.Response) {
 	urls := policy.InvalidatedURLs(s.URL(), res.Header)
 	entries := make([]purge.Entry, 0, len(urls))
 	for _, u := range urls {
-		entries = append(entries, purge.URLEntry(e.Keyed(u), purge.Revalidate))
+		entries = append(entries, e.urlEntries(u, purge.Revalidate)...)
 	}
 	e.cfg.Purges.Invalidate(entries)
 }

@@ -57,12 +57,12 @@ func (w *wish) has(at int64) bool { return w.suffix == 0 && w.from <= at && at <
 // in which the client's first range begins, or its last bytes, if they are few;
 // so a range of a large object costs the origin a slice, and of a small one
 // brings all of it. nil: the whole. Response filters may change a body, of which
-// parts would then say nothing; and an object that is stored whole is validated
-// as a whole.
+// parts would then say nothing; an object that is stored whole is validated as a
+// whole; and where No-Vary-Search is obeyed nobody knows yet where a part belongs.
 func (e *Engine) wish(s *Session) *wish {
 	st := &s.state
 	sparse := st.base != nil && st.base.Part != nil && st.base.Part.Slices != 0
-	if len(e.hooks.response) > 0 || st.whole || s.Request.Method != http.MethodGet || st.base != nil && !sparse {
+	if len(e.hooks.response) > 0 || s.route.Rules.Key.NoVarySearch || st.whole || s.Request.Method != http.MethodGet || st.base != nil && !sparse {
 		return nil
 	}
 	from, suffix, ok := int64(0), int64(0), sparse

@@ -17,6 +17,8 @@ type KeyRules struct {
 	Sort bool
 	// Headers and Cookies name request fields and cookies that are keyed.
 	Headers, Cookies []string
+	// NoVarySearch obeys that field of answers: policy.SearchRule.
+	NoVarySearch bool
 }
 
 // Reduce applies the rules to a place: both the key and the request that is

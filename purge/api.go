@@ -58,7 +58,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTT
 // PurgeURL purges one url, as PURGE on the data port does. The url is
 // normalised; the key rules are applied here.
 func (a *API) PurgeURL(ctx context.Context, u policy.URL, s Strength) (Result, error) {
-	return a.log.Purge(ctx, []Entry{URLEntry(u, s).keyed(a.keyer)})
+	return a.log.Purge(ctx, URLEntry(u, s).keyed(a.keyer))
 }
 
 // An answer is what a purge answers: never a count, for a purge does not look
@@ -81,10 +81,11 @@ func (a *API) purge(w http.ResponseWriter, r *http.Request) {
 		refuseRequest(w, err)
 		return
 	}
+	var keyed []Entry
 	for i := range es {
-		es[i] = es[i].keyed(a.keyer)
+		keyed = append(keyed, es[i].keyed(a.keyer)...)
 	}
-	res, err := a.log.Purge(r.Context(), es)
+	res, err := a.log.Purge(r.Context(), keyed)
 	if err != nil {
 		refusePurge(w, err)
 		return

@@ -219,9 +219,9 @@ func (endless) Read(p []byte) (int, error) {
 
 func TestKeyRulesAreAppliedToUrls(t *testing.T) {
 	l := openLog(t, Config{})
-	drop := func(u policy.URL) policy.URL {
+	drop := func(u policy.URL) []policy.URL {
 		u.Query, u.HasQuery = nil, false
-		return u
+		return []policy.URL{u}
 	}
 	a := NewAPI(l, drop)
 	since := l.Index().Now()

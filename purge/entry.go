@@ -75,9 +75,9 @@ type Entry struct {
 	At       int64 // when it was applied, Unix nanoseconds
 }
 
-// A Keyer applies to a url what the routes' key rules say of its query, so
-// that a purge names what the cache keeps. Host is empty for all hosts.
-type Keyer func(policy.URL) policy.URL
+// A Keyer gives the urls under which the routes' key rules may keep one, so that a
+// purge of it names what the cache keeps. Host is empty for all hosts.
+type Keyer func(policy.URL) []policy.URL
 
 // The longest selectors that are taken; nothing longer can be in the cache.
 const (
@@ -278,13 +278,17 @@ func joinQuery(u policy.URL) string {
 	return string(u.Path) + "?" + string(u.Query)
 }
 
-// keyed is e after the routes' key rules.
-func (e Entry) keyed(k Keyer) Entry {
+// keyed is e after the routes' key rules: one entry, or several.
+func (e Entry) keyed(k Keyer) []Entry {
 	if k == nil || e.Scope != ScopeURL {
-		return e
+		return []Entry{e}
 	}
 	u := splitQuery(e.Value)
 	u.Host = []byte(e.Host)
-	e.Value = joinQuery(k(u))
-	return e
+	var all []Entry
+	for _, one := range k(u) {
+		e.Value = joinQuery(one)
+		all = append(all, e)
+	}
+	return all
 }

@@ -92,11 +92,11 @@ func TestParseEntryWantsAStrength(t *testing.T) {
 }
 
 func TestKeyerSeesHostAndQuery(t *testing.T) {
-	drop := func(u policy.URL) policy.URL {
+	drop := func(u policy.URL) []policy.URL {
 		if string(u.Host) == "h" && string(u.Query) == "utm=1" {
 			u.Query, u.HasQuery = nil, false
 		}
-		return u
+		return []policy.URL{u}
 	}
 	for selector, want := range map[string]string{
 		"http://h/x?utm=1": "/x", "http://g/x?utm=1": "/x?utm=1", "/x?utm=1": "/x?utm=1", "http://h/x?": "/x?",
@@ -105,7 +105,7 @@ func TestKeyerSeesHostAndQuery(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := e.keyed(drop).Value; got != want {
+		if got := e.keyed(drop)[0].Value; got != want {
 			t.Errorf("%s: %s, want %s", selector, got, want)
 		}
 	}

@@ -154,7 +154,7 @@ func (in *installation) engineConfig(s *settings, token string, log *slog.Logger
 		HitForMiss: negative(s.hitForMiss), CacheStatusID: s.cacheID, CacheStatusDetail: s.cacheMore,
 		Limits: edge.Limits{
 			BodyBuffer: s.limits.bodyBuffer, Object: s.limits.object,
-			Refreshes: s.limits.refreshes, Ranges: s.limits.ranges,
+			Refreshes: s.limits.refreshes, Ranges: s.limits.ranges, SearchRules: s.limits.searchRules,
 		},
 		Log: log,
 	}
@@ -209,7 +209,7 @@ func (r *routeSettings) compile(s *settings) edge.Route {
 			TagHeaders:     s.purge.tagHeaders, Tags: r.tags, MaxTags: s.limits.tags, MaxVary: s.limits.varyNames,
 			Key: policy.KeyRules{
 				Allow: r.key.allow, Ignore: r.key.ignore, Sort: r.key.sort,
-				Headers: r.key.headers, Cookies: r.key.cookies,
+				Headers: r.key.headers, Cookies: r.key.cookies, NoVarySearch: r.key.noVarySearch,
 			},
 		},
 	}

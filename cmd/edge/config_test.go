@@ -84,7 +84,7 @@ routes:
     bypass: true
     ttl: {default: 1s, max: 2d, heuristic: false, heuristic_max: 3h, status: {404: 10s, 503: 0}, override: 4m}
     stale: {while_revalidate: 5s, if_error: 0, if_dead: 6s, strict_s_maxage: true}
-    key: {query: {allow: [q], sort: true}, headers: [X-A], cookies: [sid]}
+    key: {query: {allow: [q], sort: true}, headers: [X-A], cookies: [sid], no_vary_search: true}
     client_cache_control: honor
     set_cookie: strip
     cookies: bypass
@@ -99,12 +99,12 @@ trusted: [10.0.0.0/8, "::1"]
 purge: {allow: [192.0.2.1], soft_window: 0, tag_headers: [X-Tags]}
 log: {access: /l, format: combined}
 limits: {head: 32KiB, head_lines: 1, uri: 1KiB, origin_head: 2KiB, origin_head_lines: 2, body_buffer: 3B, object: 4KiB, ranges: 3,
-  tags: 4, refreshes: 5, variants: 6, vary_names: 7, conns: 8, header_timeout: 250ms, idle: 1h30m, write_stall: 9s, body_min_rate: 1KiB/s, drain: 10s}
+  tags: 4, refreshes: 5, search_rules: 640, variants: 6, vary_names: 7, conns: 8, header_timeout: 250ms, idle: 1h30m, write_stall: 9s, body_min_rate: 1KiB/s, drain: 10s}
 hit_for_miss: 0
 cache_status: {id: node-1, detail: true}
 `)
 	ms, hour := time.Millisecond, time.Hour
-	want := limitSettings{32 << 10, 1, 1 << 10, 2 << 10, 2, 3, 4 << 10, 3, 4, 5, 6, 7, 8, 250 * ms, 90 * time.Minute, 9 * time.Second, 10 * time.Second, 1024}
+	want := limitSettings{32 << 10, 1, 1 << 10, 2 << 10, 2, 3, 4 << 10, 3, 4, 5, 640, 6, 7, 8, 250 * ms, 90 * time.Minute, 9 * time.Second, 10 * time.Second, 1024}
 	if s.limits != want {
 		t.Errorf("limits %+v\nwant   %+v", s.limits, want)
 	}
@@ -122,7 +122,7 @@ cache_status: {id: node-1, detail: true}
 		"ttl": {r.ttl, ttlSettings{fallback: time.Second, max: 48 * hour, override: 4 * time.Minute, heuristicMax: 3 * hour,
 			status: map[int]time.Duration{404: 10 * time.Second, 503: 0}}},
 		"stale":            {r.stale, staleSettings{staleSpan{true, 5 * time.Second}, staleSpan{true, 0}, 6 * time.Second, true}},
-		"key":              {r.key, keySettings{allow: []string{"q"}, sort: true, headers: []string{"X-A"}, cookies: []string{"sid"}}},
+		"key":              {r.key, keySettings{allow: []string{"q"}, sort: true, headers: []string{"X-A"}, cookies: []string{"sid"}, noVarySearch: true}},
 		"switches":         {[]any{r.honorClient, r.setCookie, r.cookies, r.closeDelimited}, []any{true, "strip", "bypass", true}},
 		"request_headers":  {[]any{r.request.Set, r.request.Remove}, []any{map[string]string{"X-B": "1 2"}, []string{"X-C"}}},
 		"response_headers": {[]any{r.response.Set, r.response.Remove}, []any{map[string]string{"X-D": ""}, []string{"Server"}}},

@@ -140,8 +140,9 @@ func (k *keySettings) schema() map[string]func(value) {
 				v.wrong("allow and ignore exclude each other; give one of them")
 			}
 		},
-		"headers": func(v value) { k.headers = fieldNames(v) },
-		"cookies": func(v value) { k.cookies = fieldNames(v) },
+		"headers":        func(v value) { k.headers = fieldNames(v) },
+		"cookies":        func(v value) { k.cookies = fieldNames(v) },
+		"no_vary_search": func(v value) { k.noVarySearch = v.flag() },
 	}
 }
 

@@ -123,6 +123,7 @@ func (l *limitSettings) schema() map[string]func(value) {
 		"object":            func(v value) { l.object = v.size(1<<10, 1<<50) },
 		"ranges":            func(v value) { l.ranges = v.whole(1, 1000) },
 		"tags":              func(v value) { l.tags = v.whole(1, 1000) },
+		"search_rules":      func(v value) { l.searchRules = v.whole(64, 10_000_000) },
 		"refreshes":         func(v value) { l.refreshes = v.whole(1, 100000) },
 		"variants":          func(v value) { l.variants = v.whole(1, 1000) },
 		"vary_names":        func(v value) { l.varyNames = v.whole(1, 100) },

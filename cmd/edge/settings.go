@@ -66,6 +66,7 @@ type limitSettings struct {
 	originHeadLines                int
 	bodyBuffer, object             int64
 	ranges, tags, refreshes        int
+	searchRules                    int
 	variants, varyNames, conns     int
 	headerTimeout, idle            time.Duration
 	writeStall, drain              time.Duration
@@ -114,6 +115,7 @@ type keySettings struct {
 	allow, ignore    []string
 	sort             bool
 	headers, cookies []string
+	noVarySearch     bool
 }
 
 // defaultSettings is what holds where neither file nor flags say anything.
@@ -132,7 +134,7 @@ func defaultSettings() *settings {
 			headBytes: 16 << 10, headLines: 100, uriBytes: 8 << 10,
 			originHeadBytes: 64 << 10, originHeadLines: 500,
 			bodyBuffer: 1 << 20, object: 20 << 30,
-			ranges: 16, tags: 64, refreshes: 64, variants: 32, varyNames: 16, conns: 20000,
+			ranges: 16, tags: 64, refreshes: 64, searchRules: 65536, variants: 32, varyNames: 16, conns: 20000,
 			headerTimeout: 10 * time.Second, idle: time.Minute,
 			writeStall: 30 * time.Second, drain: 30 * time.Second, bodyMinRate: 100,
 		},
