@@ -18,7 +18,8 @@ type Delta struct {
 }
 
 // Directives are the cache directives of an answer (RFC 9111, 5.2.2; RFC 5861;
-// RFC 8246), from Cache-Control or from a targeted field.
+// RFC 8246), from Cache-Control or from what stands in its
+// place.
 type Directives struct {
 	NoStore, NoCache, Private, Public bool // NoCache and Private: without field names
 	MustRevalidate, ProxyRevalidate   bool

@@ -43,6 +43,10 @@ type Rules struct {
 	Cookies        Cookies
 	CloseDelimited bool // close_delimited: store
 
+	// Targeted are the fields that are asked before Cache-Control, in order
+	// (RFC 9213), by canonical names: targeted. nil is CDN-Cache-Control alone.
+	Targeted []string
+
 	TagHeaders []string // purge.tag_headers, canonical names
 	Tags       []string // routes[].tags, added to every object
 	MaxTags    int      // limits.tags; 0 = 64
@@ -63,7 +67,7 @@ type SetCookie uint8
 
 // The values of set_cookie.
 const (
-	SetCookieBypass SetCookie = iota // not stored, unless s-maxage or CDN-Cache-Control allows it
+	SetCookieBypass SetCookie = iota // not stored, unless s-maxage or a targeted field allows it
 	SetCookieStore                   // stored like any other field
 	SetCookieStrip                   // removed, then stored
 )

@@ -89,6 +89,7 @@ type routeSettings struct {
 	request        edge.HeaderRules
 	response       edge.HeaderRules
 	tags           []string
+	targeted       []string // canonical names
 }
 
 type ttlSettings struct {
@@ -151,5 +152,6 @@ func defaultRoute() routeSettings {
 		stale:     staleSettings{ifDead: 24 * time.Hour},
 		setCookie: "bypass",
 		cookies:   "forward",
+		targeted:  []string{"Cdn-Cache-Control"},
 	}
 }
