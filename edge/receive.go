@@ -103,6 +103,7 @@ func shorter(l, mine policy.Life) policy.Life {
 	l.Fresh, l.SWR = min(l.Fresh, mine.Fresh), min(l.SWR, mine.SWR)
 	l.SIE, l.Dead = min(l.SIE, mine.SIE), min(l.Dead, mine.Dead)
 	l.NoCache, l.MustRevalidate = l.NoCache || mine.NoCache, l.MustRevalidate || mine.MustRevalidate
+	l.Immutable = l.Immutable && mine.Immutable
 	return l
 }
 

@@ -20,6 +20,7 @@ func (j *judge) life() Life {
 		NoCache:        j.cc.NoCache || j.hidesEssential(),
 		MustRevalidate: j.cc.MustRevalidate || j.cc.ProxyRevalidate,
 		SharedMaxAge:   j.cc.SMaxAge.Set,
+		Immutable:      j.cc.Immutable,
 	}
 	l.Fresh, l.Explicit = j.explicit()
 	switch {

@@ -19,6 +19,7 @@ type Life struct {
 	SharedMaxAge   bool // s-maxage: stale only within SWR and SIE (5.2.2.10)
 	Explicit       bool // the origin named the lifetime
 	Soft           bool // a soft purge cut it short
+	Immutable      bool // while it is fresh no reload asks for it (RFC 8246)
 }
 
 // State is what a life is at a moment.
@@ -113,7 +114,7 @@ func Reuse(a *Ask, r *Rules, l *Life, now int64) (Use, Reason) {
 	case l.NoCache:
 		return UseValidate, Expired
 	case c.NoCache,
-		c.HasMaxAge && l.Age(now) > c.MaxAge,
+		c.HasMaxAge && l.Age(now) > c.MaxAge && !(l.Immutable && stale < 0), // RFC 8246, 2.1
 		c.HasMinFresh && stale+c.MinFresh > 0:
 		return UseValidate, ClientNoCache
 	case stale < 0:

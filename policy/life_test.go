@@ -102,6 +102,9 @@ func TestReuse(t *testing.T) {
 	honor, ignore := Rules{HonorClient: true}, Rules{}
 	shared, soft, noCache := life(60, 0, 0, 0), life(60, 0, 0, 0).Soften(at(10), 30*s), life(60, 0, 0, 0)
 	shared.SharedMaxAge, noCache.NoCache = true, true
+	fixed := life(60, 30, 0, 0)
+	fixed.Immutable = true
+	fixedSoft := fixed.Soften(at(10), 30*s)
 	for _, c := range []struct {
 		name  string
 		rules *Rules
@@ -133,6 +136,12 @@ func TestReuse(t *testing.T) {
 		{"must-revalidate forbids max-stale", &honor, "max-stale", must(life(60, 0, 0, 0)), 61, UseValidate, Expired},
 		{"so does s-maxage (5.2.2.10)", &honor, "max-stale", shared, 61, UseValidate, Expired},
 		{"so does a soft purge", &honor, "max-stale", soft, 60, UseValidate, Expired},
+		{"a reload of what is immutable (RFC 8246)", &honor, "max-age=0", fixed, 59, UseServe, Fresh},
+		{"any max-age of it", &honor, "max-age=10", fixed, 59, UseServe, Fresh},
+		{"but no-cache", &honor, "no-cache, max-age=0", fixed, 1, UseValidate, ClientNoCache},
+		{"and min-fresh", &honor, "min-fresh=10", fixed, 51, UseValidate, ClientNoCache},
+		{"a reload of it when it is stale", &honor, "max-age=0", fixed, 60, UseValidate, ClientNoCache},
+		{"a reload of it after a soft purge", &honor, "max-age=0", fixedSoft, 10, UseValidate, ClientNoCache},
 		{"max-age beside max-stale", &honor, "max-stale, max-age=65", life(60, 0, 0, 0), 66, UseValidate, ClientNoCache},
 	} {
 		lines := []string{}
