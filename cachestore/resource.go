@@ -24,16 +24,16 @@ func NewResource(k policy.Key, newestFirst ...*Variant) *Resource {
 	return &Resource{Key: k.Clone(), Variants: newestFirst}
 }
 
-// Select returns the newest variant whose request values are those of f, nil
+// Select returns the newest variant whose request values are those of a, nil
 // when none is. The newest variant's Vary decides which values count: a variant
 // with another list cannot be selected (RFC 9111, 4.1). buf is scratch space;
 // it is returned, maybe grown, so that a caller can use it again.
-func (r *Resource) Select(f policy.Fields, buf []byte) (v *Variant, scratch []byte) {
+func (r *Resource) Select(a *policy.Ask, buf []byte) (v *Variant, scratch []byte) {
 	if r == nil || len(r.Variants) == 0 {
 		return nil, buf
 	}
 	vary := r.Variants[0].Vary
-	buf = policy.AppendSelector(buf[:0], vary, f)
+	buf = policy.AppendSelector(buf[:0], vary, a)
 	for _, v := range r.Variants {
 		if bytes.Equal(v.Selector, buf) && slices.Equal(v.Vary, vary) {
 			return v, buf

@@ -44,7 +44,7 @@ func put(t testing.TB, e *Engine) {
 		Life: policy.Life{Born: now, Fresh: time.Hour, Explicit: true}, Vary: []string{"accept-encoding"},
 		Tags: []uint64{1, 2, 3}, PurgeSeq: e.index.Now(), SharedAuth: true, Validators: validators(h), StoredAt: now,
 	}
-	v.Selector = policy.AppendSelector(nil, v.Vary, policy.Fields{{Name: []byte("Accept-Encoding"), Value: []byte("gzip")}})
+	v.Selector = policy.AppendSelector(nil, v.Vary, &policy.Ask{Fields: policy.Fields{{Name: []byte("Accept-Encoding"), Value: []byte("gzip")}}})
 	if !e.store().Replace(key, nil, cachestore.NewResource(key, v)) {
 		t.Fatal("not stored")
 	}

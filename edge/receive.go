@@ -115,7 +115,7 @@ func (e *Engine) variant(fl *flight, res *http.Response, d *policy.Decision) *ca
 	return &cachestore.Variant{
 		Head: cachestore.NewHead(res.StatusCode, res.Header, e.hidden),
 		Life: d.Life, Vary: d.Vary, Tags: d.Tags, PurgeSeq: fl.seq, SharedAuth: d.SharedAuth,
-		Selector:   policy.AppendSelector(nil, d.Vary, fl.fetch.Request.Fields),
+		Selector:   policy.AppendSelector(nil, d.Vary, &fl.fetch.state.ask),
 		Validators: validators(res.Header), StoredAt: e.nanos(),
 	}
 }

@@ -34,6 +34,8 @@ type Ask struct {
 	// HeadBytes is the size of the field section: name, value and four bytes a
 	// line.
 	HeadBytes int
+	// Languages is the route's way to compare Accept-Language.
+	Languages Languages
 	// Body says that a body is forwarded with the request. Its owner sets it
 	// after Read, which clears it.
 	Body bool
@@ -42,7 +44,7 @@ type Ask struct {
 // Read reads a request in one pass over its fields. It allocates nothing
 // unless the route honours the client's directives and there are some we know.
 func (a *Ask) Read(method string, f Fields, r *Rules) {
-	*a = Ask{Method: method, Fields: f}
+	*a = Ask{Method: method, Fields: f, Languages: r.Languages}
 	for i := range f {
 		a.HeadBytes += len(f[i].Name) + len(f[i].Value) + 4
 		a.Has |= bitOf(f[i].Name)

@@ -146,7 +146,7 @@ func TestCaseVaryAE(t *testing.T) {
 			}
 		}
 		f := Fields{{[]byte("Accept-Encoding"), []byte(strings.Join(accept, ","))}}
-		seen[string(AppendSelector(nil, []string{"accept-encoding"}, f))] = true
+		seen[string(AppendSelector(nil, []string{"accept-encoding"}, &Ask{Fields: f}))] = true
 	}
 	if len(seen) != 4 {
 		t.Errorf("%d variants, want 4", len(seen))

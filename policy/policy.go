@@ -52,6 +52,8 @@ type Rules struct {
 	MaxTags    int      // limits.tags; 0 = 64
 	MaxVary    int      // limits.vary_names; 0 = 16
 
+	Languages Languages // vary.accept_language
+
 	Key KeyRules
 }
 
@@ -80,6 +82,15 @@ const (
 	CookiesForward Cookies = iota // to the origin; stored only with explicit freshness
 	CookiesStrip                  // removed before the lookup
 	CookiesBypass                 // such a request bypasses the cache
+)
+
+// Languages says which values of Accept-Language select the same variant.
+type Languages uint8
+
+// The values of vary.accept_language.
+const (
+	LanguagesSent     Languages = iota // the same ranges and weights in the same order
+	LanguagesByWeight                  // in any order: it means nothing where weights are equal
 )
 
 // Response is an origin's answer as the judge sees it. Header must not be

@@ -38,7 +38,8 @@ func readVary(lines []string, most int) ([]string, Reason) {
 // equal. Lines of one name are combined, blanks after commas normalised;
 // Accept-Encoding and Accept-Language are reduced to what they mean. It
 // allocates only when dst lacks room.
-func AppendSelector(dst []byte, vary []string, f Fields) []byte {
+func AppendSelector(dst []byte, vary []string, a *Ask) []byte {
+	f := a.Fields
 	for _, name := range vary {
 		at := len(dst)
 		dst = append(dst, 0, 0, 0, 0)
@@ -47,7 +48,7 @@ func AppendSelector(dst []byte, vary []string, f Fields) []byte {
 		case "accept-encoding":
 			dst = CanonicalEncodings(dst, f)
 		case "accept-language":
-			dst, present = appendLanguages(dst, f)
+			dst, present = appendLanguages(dst, f, a.Languages)
 		default:
 			dst, present = appendCombined(dst, name, f)
 		}

@@ -49,7 +49,7 @@ func TestReferenceIsTheDefaults(t *testing.T) {
 	r := got.routes[0]
 	for name, pair := range map[string][2]any{
 		"stale": {r.stale, route.stale}, "path": {r.path, route.path}, "set_cookie": {r.setCookie, route.setCookie},
-		"cookies": {r.cookies, route.cookies}, "targeted": {r.targeted, route.targeted}, "ttl.max": {r.ttl.max, route.ttl.max}, "ttl.heuristic_max": {r.ttl.heuristicMax, route.ttl.heuristicMax},
+		"cookies": {r.cookies, route.cookies}, "targeted": {r.targeted, route.targeted}, "vary": {r.languages, route.languages}, "ttl.max": {r.ttl.max, route.ttl.max}, "ttl.heuristic_max": {r.ttl.heuristicMax, route.ttl.heuristicMax},
 	} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {
 			t.Errorf("routes.%s: %v, want %v", name, pair[0], pair[1])
@@ -93,6 +93,7 @@ routes:
     response_headers: {set: {x-d: ""}, remove: [Server]}
     tags: [t1]
     targeted: [edge-cache-control, CDN-Cache-Control]
+    vary: {accept_language: by_weight}
   - upstream: b
     targeted: []
     key: {query: {ignore: ["utm_*"]}}
@@ -125,7 +126,7 @@ cache_status: {id: node-1, detail: true}
 			status: map[int]time.Duration{404: 10 * time.Second, 503: 0}}},
 		"stale":            {r.stale, staleSettings{staleSpan{true, 5 * time.Second}, staleSpan{true, 0}, 6 * time.Second, true}},
 		"key":              {r.key, keySettings{allow: []string{"q"}, sort: true, headers: []string{"X-A"}, cookies: []string{"sid"}}},
-		"switches":         {[]any{r.honorClient, r.setCookie, r.cookies, r.closeDelimited}, []any{true, "strip", "bypass", true}},
+		"switches":         {[]any{r.honorClient, r.setCookie, r.cookies, r.closeDelimited, r.languages}, []any{true, "strip", "bypass", true, "by_weight"}},
 		"request_headers":  {[]any{r.request.Set, r.request.Remove}, []any{map[string]string{"X-B": "1 2"}, []string{"X-C"}}},
 		"response_headers": {[]any{r.response.Set, r.response.Remove}, []any{map[string]string{"X-D": ""}, []string{"Server"}}},
 		"targeted":         {r.targeted, []string{"Edge-Cache-Control", "Cdn-Cache-Control"}},
@@ -197,6 +198,7 @@ func TestWrongConfiguration(t *testing.T) {
 		{"a targeted field twice", "routes: [{targeted: [a-cache-control, A-Cache-Control]}]", "routes[0].targeted[1]: \"A-Cache-Control\" is not right; it is in the list already"},
 		{"too many targeted fields", "routes:\n  - targeted: [a, b, c, d, e, f, g, h,\n      i]", "edge.yaml:3:7: routes[0].targeted[8]: at most 8 fields"},
 		{"targeted fields that are no list", "routes: [{targeted: CDN-Cache-Control}]", "give a list"},
+		{"another way to compare languages", "routes: [{vary: {accept_language: weight}}]", "routes[0].vary.accept_language: \"weight\" is not right; give sent or by_weight"},
 		{"a certificate without key", "tls: {certs: [{cert: a}]}", "tls.certs[0]: give both cert and key"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -81,6 +81,11 @@ func (r *routeSettings) schema() map[string]func(value) {
 		"response_headers": func(v value) { r.response = headerRules(v) },
 		"tags":             func(v value) { r.tags = tagList(v) },
 		"targeted":         func(v value) { r.targeted = targetedNames(v) },
+		"vary": func(v value) {
+			v.keys(map[string]func(value){
+				"accept_language": func(v value) { r.languages = v.choice("sent", "by_weight") },
+			})
+		},
 	}
 }
 

@@ -90,6 +90,7 @@ type routeSettings struct {
 	response       edge.HeaderRules
 	tags           []string
 	targeted       []string // canonical names
+	languages      string   // vary.accept_language
 }
 
 type ttlSettings struct {
@@ -153,5 +154,6 @@ func defaultRoute() routeSettings {
 		setCookie: "bypass",
 		cookies:   "forward",
 		targeted:  []string{"Cdn-Cache-Control"},
+		languages: "sent",
 	}
 }
