@@ -26,8 +26,10 @@ func NewResource(k policy.Key, newestFirst ...*Variant) *Resource {
 
 // Select returns the newest variant whose request values are those of a, nil
 // when none is. The newest variant's Vary decides which values count: a variant
-// with another list cannot be selected (RFC 9111, 4.1). buf is scratch space;
-// it is returned, maybe grown, so that a caller can use it again.
+// with another list cannot be selected (RFC 9111, 4.1). When there is none it is
+// the newest that the origin chose although it was offered more codings, if a
+// takes that one. buf is scratch space; it is returned, maybe grown, so that a
+// caller can use it again.
 func (r *Resource) Select(a *policy.Ask, buf []byte) (v *Variant, scratch []byte) {
 	if r == nil || len(r.Variants) == 0 {
 		return nil, buf
@@ -39,7 +41,29 @@ func (r *Resource) Select(a *policy.Ask, buf []byte) (v *Variant, scratch []byte
 			return v, buf
 		}
 	}
-	return nil, buf
+	return r.choice(a, buf), buf
+}
+
+// choice returns the newest variant that differs from the selector of a in
+// Accept-Encoding alone and that a request with fewer codings would have got,
+// too. So an origin that knows one coding, or none, has one variant.
+func (r *Resource) choice(a *policy.Ask, selector []byte) *Variant {
+	const name = "accept-encoding"
+	vary := r.Variants[0].Vary
+	before, taken, behind, ok := policy.CutSelector(selector, vary, name)
+	if !ok {
+		return nil
+	}
+	for _, v := range r.Variants {
+		b, chosenFor, e, ok := policy.CutSelector(v.Selector, vary, name)
+		if !ok || !bytes.Equal(b, before) || !bytes.Equal(e, behind) || !slices.Equal(v.Vary, vary) {
+			continue
+		}
+		if coding, single := v.Head.coding(); single && a.TakesChoice(chosenFor, taken, coding) {
+			return v
+		}
+	}
+	return nil
 }
 
 // With returns a resource with v as its newest variant, in the place of the one
