@@ -140,7 +140,7 @@ func (e *Engine) mark(fl *flight, d *policy.Decision, v *cachestore.Variant) {
 // it was for: that tells nothing about the next one.
 func aboutOne(why policy.Reason) bool {
 	switch why {
-	case policy.ErrorToRange, policy.Authorization, policy.CookieRequest, policy.ClientNoStore:
+	case policy.ErrorToRange, policy.ErrorToLongHead, policy.Authorization, policy.CookieRequest, policy.ClientNoStore:
 		return true
 	}
 	return false

@@ -88,13 +88,15 @@ func bitIf(name []byte, s string, bit Has) Has {
 
 // Lookup says whether the store may be asked for an answer at all: for GET and
 // HEAD, where neither the route nor an honoured no-store forbids it. Else why
-// is BypassRequest or BypassRule.
+// says which of them it was.
 func (a *Ask) Lookup(r *Rules) (ok bool, why Reason) {
 	switch {
 	case r.Bypass, r.Cookies == CookiesBypass && a.Has&HasCookie != 0:
 		return false, BypassRule
-	case a.Method != "GET" && a.Method != "HEAD", a.Control.NoStore:
+	case a.Method != "GET" && a.Method != "HEAD":
 		return false, BypassRequest
+	case a.Control.NoStore:
+		return false, ClientNoStore
 	}
 	return true, None
 }

@@ -55,14 +55,17 @@ func (j *judge) hidesEssential() bool {
 func (j *judge) explicit() (ttl time.Duration, ok bool) {
 	switch {
 	case j.cc.SMaxAge.Set:
+		j.malformed = j.cc.SMaxAge.Bad
 		return j.cc.SMaxAge.Span, true
 	case j.cc.MaxAge.Set:
+		j.malformed = j.cc.MaxAge.Bad
 		return j.cc.MaxAge.Span, true
 	case j.source != fromCacheControl || len(j.res.Header["Expires"]) == 0:
 		return 0, false
 	}
 	expires, ok := j.date("Expires")
 	if !ok {
+		j.malformed = true
 		return 0, true // 5.3: an invalid one is in the past; so are two
 	}
 	return clampSeconds(expires - j.made()), true

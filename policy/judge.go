@@ -58,6 +58,8 @@ type judge struct {
 	t      Times
 	cc     Directives
 	source source // of cc
+
+	malformed bool // the lifetime that the origin named
 }
 
 // request tests what was asked.
@@ -100,8 +102,10 @@ func (j *judge) status(d *Decision) Reason {
 		return Status
 	case s == http.StatusPartialContent:
 		return PartialAnswer
-	case s >= 400 && (j.a.Has&HasRange != 0 || j.a.HeadBytes > oversizedHead):
+	case s >= 400 && j.a.Has&HasRange != 0:
 		return ErrorToRange
+	case s >= 400 && j.a.HeadBytes > oversizedHead:
+		return ErrorToLongHead
 	case j.cc.MustUnderstand && !understood(s):
 		return MustUnderstand
 	case j.res.CloseDelimited && !j.r.CloseDelimited:
@@ -189,6 +193,14 @@ func (j *judge) freshness(d *Decision) Reason {
 	}
 	if l.UsableOnError(j.t.ResponseAt) || l.At(j.t.ResponseAt) == StateRefresh || j.hasValidator() {
 		return None
+	}
+	switch {
+	case l.NoCache:
+		return NoCache
+	case l.Explicit && j.malformed:
+		return BadFreshness
+	case l.Fresh > 0 || l.Explicit:
+		return StaleOnArrival
 	}
 	return NoFreshness
 }

@@ -49,7 +49,7 @@ func (d *Directives) surrogate(one surrogateMember) bool {
 // deltaSeconds reads RFC 9111, 1.2.2: digits alone.
 func deltaSeconds(s string) (Delta, bool) {
 	n, ok := decimal(s)
-	return Delta{ok, clampSeconds(min(n, maxDelta))}, ok
+	return Delta{Set: ok, Span: clampSeconds(min(n, maxDelta))}, ok
 }
 
 // decimal reads digits alone; a number that is larger than maxDelta is one more.

@@ -128,7 +128,7 @@ const maxDelta = 1<<31 - 1
 func (d *Delta) member(m httpsfv.Member) bool {
 	item, _ := m.(httpsfv.Item)
 	n, ok := item.Value.(int64)
-	*d = Delta{ok, time.Duration(min(max(n, 0), maxDelta)) * time.Second}
+	*d = Delta{Set: ok, Span: time.Duration(min(max(n, 0), maxDelta)) * time.Second}
 	return ok
 }
 

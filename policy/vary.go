@@ -19,7 +19,9 @@ func readVary(lines []string, most int) ([]string, Reason) {
 				continue
 			case name == "*":
 				return nil, VaryStar
-			case !isToken(name), len(names) == 2*most:
+			case !isToken(name):
+				return nil, BadVary
+			case len(names) == 2*most:
 				return nil, TooManyVary
 			}
 			names = append(names, strings.ToLower(name))

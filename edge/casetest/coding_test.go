@@ -59,7 +59,7 @@ func TestCodingsThatTheOriginDistinguishes(t *testing.T) {
 	s.miss("gzip", "/later", one) // the poorer first says nothing of the richer
 	s.miss("gzip", "/later", all)
 
-	s.Restart() // what a disk has kept is selected in the same way
+	s.reshelve() // what a disk has kept is selected in the same way
 	s.hit("gzip", "/page", one)
 	s.purge("http://disk.test/image")
 	s.miss("plain", "/image", none)

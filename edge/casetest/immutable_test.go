@@ -24,7 +24,7 @@ func TestImmutable(t *testing.T) {
 	s.asked(2, "/y")
 	s.want("page", "/x", "Cache-Control: no-cache")
 	s.asked(2, "/x")
-	s.Restart()
+	s.reshelve()
 	s.hit("page", "/x", reload)
 	s.asked(2, "/x")
 	s.advance(700)

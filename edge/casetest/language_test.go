@@ -24,7 +24,7 @@ func TestLanguages(t *testing.T) {
 	s.miss("en, de;q=0.5", "/x", ask("en, de;q=0.5"))
 
 	weighed := func() { routes[0].Rules.Languages = policy.LanguagesByWeight }
-	s.Restart(weighed)
+	s.reshelve(weighed)
 	s.miss("de, en", "/x", ask("de, en"))
 	s.hit("de, en", "/x", ask("en,de"))
 	s.hit("de, en", "/x", ask("de;q=1, en"))
@@ -32,7 +32,7 @@ func TestLanguages(t *testing.T) {
 	s.hit("en, de;q=0.5", "/x", ask("de;q=0.5,en"))
 
 	sent := func() { routes[0].Rules.Languages = policy.LanguagesSent }
-	s.Restart(sent)
+	s.reshelve(sent)
 	s.hit("en, de", "/x", ask("en, de")) // of the first time
 	s.miss("fr, en", "/x", ask("fr, en"))
 	s.miss("en, fr", "/x", ask("en, fr"))
