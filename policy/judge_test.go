@@ -155,6 +155,9 @@ func TestWhatIsStored(t *testing.T) {
 		{"Vary: *", judged{answer: lines("Cache-Control: max-age=60", "Vary: Foo, *")}, VaryStar},
 		{"Vary: * on a second line", judged{answer: lines("Cache-Control: max-age=60", "Vary:", "Vary: *")}, VaryStar},
 		{"Vary with a bad name", judged{answer: lines("Cache-Control: max-age=60", "Vary: a b")}, BadVary},
+		{"Vary by the client", judged{answer: lines("Cache-Control: max-age=60", "Vary: Accept, X-Real-IP")}, VaryClient},
+		{"Vary by the way to the client", judged{answer: lines("Cache-Control: max-age=60", "Vary: x-forwarded-for")}, VaryClient},
+		{"Vary by the request's id", judged{answer: lines("Cache-Control: max-age=60", "Vary: X-Request-ID")}, VaryClient},
 		{"16 names of Vary", judged{answer: lines("Cache-Control: max-age=60", "Vary: "+names(16))}, Stored},
 		{"17 names of Vary", judged{answer: lines("Cache-Control: max-age=60", "Vary: "+names(17))}, TooManyVary},
 		{"1000 names of Vary", judged{answer: lines("Cache-Control: max-age=60", "Vary: "+names(1000))}, TooManyVary},
@@ -237,7 +240,7 @@ func TestSharedAuth(t *testing.T) {
 }
 
 func TestVaryIsNormalised(t *testing.T) {
-	d := judged{answer: lines("Cache-Control: max-age=60", "Vary: Foo ,BAR,,", "vary: foo, accept-Encoding")}.decide()
+	d := judged{answer: lines("Cache-Control: max-age=60", "Vary: Foo ,BAR,,", "vary: foo, accept-Encoding, X-Forwarded-Proto")}.decide()
 	if want := lines("accept-encoding", "bar", "foo"); !slices.Equal(d.Vary, want) {
 		t.Errorf("Vary is %q, want %q", d.Vary, want)
 	}

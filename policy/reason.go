@@ -46,6 +46,7 @@ const (
 	SetCookieAnswer // Set-Cookie
 	VaryStar        // Vary: * (4.1)
 	TooManyVary     // more Vary names than the limit
+	VaryClient      // Vary by who asks: X-Forwarded-For, X-Real-IP, X-Request-Id
 	BadVary         // a name in Vary that is none (4.1)
 	TooLarge        // larger than the store takes
 	TooManyTags     // more tags than the limit, or one too long

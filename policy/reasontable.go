@@ -116,6 +116,8 @@ var reasonTable = [Reasons]Explained{
 		"Name the fields by which it varies.", "RFC 9111, 4.1"},
 	TooManyVary: {"too_many_vary", OfUnstored, "Vary has more names than limits.vary_names.",
 		"Vary by fewer fields, or raise the limit.", "reference, Configuration"},
+	VaryClient: {"vary_client", OfUnstored, "Vary names X-Forwarded-For, X-Real-IP or X-Request-Id, which edge writes anew for each client or request.",
+		"Vary by what differs less, or send private.", "RFC 9111, 4.1"},
 	BadVary: {"bad_vary", OfUnstored, "Vary has a member that is no name of a field, so nobody knows what selects the answer.",
 		"Mend Vary.", "RFC 9111, 4.1; RFC 9110, 12.5.5"},
 	TooLarge: {"too_large", OfUnstored, "The body is larger than the store takes.",

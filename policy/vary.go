@@ -9,6 +9,10 @@ import (
 
 // readVary returns the names of all Vary lines in lower case, sorted, without
 // doubles (RFC 9111, 4.1), or the reason why such an answer is not stored.
+//
+// Some fields the origin gets from edge, whatever the client sent. One that names
+// the client or the request selects nothing that another might have; the scheme
+// is in the key already, and a client's X-Forwarded-Proto makes no variant.
 func readVary(lines []string, most int) ([]string, Reason) {
 	var names []string
 	for _, line := range lines {
@@ -24,7 +28,13 @@ func readVary(lines []string, most int) ([]string, Reason) {
 			case len(names) == 2*most:
 				return nil, TooManyVary
 			}
-			names = append(names, strings.ToLower(name))
+			switch name = strings.ToLower(name); name {
+			case "x-forwarded-for", "x-real-ip", "x-request-id":
+				return nil, VaryClient
+			case "x-forwarded-proto":
+				continue
+			}
+			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
