@@ -29,10 +29,20 @@ func TestEveryReasonHasAUniqueName(t *testing.T) {
 }
 
 func TestEveryReasonIsExplained(t *testing.T) {
+	reference, err := os.ReadFile("../docs/reference.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for r := Reason(0); int(r) < Reasons; r++ {
 		e := r.Explain()
-		if e.Name != r.String() || e.Rule == "" {
-			t.Errorf("%v: %+v", r, e)
+		section, ours := strings.CutPrefix(e.Rule, "reference, ")
+		switch {
+		case ours && !strings.Contains(string(reference), "\n## "+section+"\n"):
+			t.Errorf("%v: reference.md has no section %q", r, section)
+		case !ours && !strings.HasPrefix(e.Rule, "RFC ") && e.Rule != "-":
+			t.Errorf("%v: the rule is %q", r, e.Rule)
+		case e.Name != r.String():
+			t.Errorf("%v is explained as %+v", r, e)
 		}
 		for what, text := range map[string]string{"what happened": e.What, "what to do": e.Do} {
 			if !strings.HasSuffix(text, ".") || strings.ContainsAny(text, "|\n") {
