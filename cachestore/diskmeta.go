@@ -60,6 +60,7 @@ const (
 	flagExplicit
 	flagSoft
 	flagSharedAuth
+	flagImmutable
 	metaFlags = 1<<iota - 1 | flagPart
 )
 
@@ -147,7 +148,7 @@ func appendMeta(dst []byte, s *seal, id uint64, m *metaRecord) ([]byte, error) {
 func appendTimes(dst []byte, v *Variant) []byte {
 	l := &v.Life
 	var flags byte
-	for i, on := range [...]bool{l.NoCache, l.MustRevalidate, l.SharedMaxAge, l.Explicit, l.Soft, v.SharedAuth} {
+	for i, on := range [...]bool{l.NoCache, l.MustRevalidate, l.SharedMaxAge, l.Explicit, l.Soft, v.SharedAuth, l.Immutable} {
 		if on {
 			flags |= 1 << i
 		}

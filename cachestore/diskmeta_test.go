@@ -131,7 +131,7 @@ func drawMeta(t *rapid.T) *metaRecord {
 				SWR: span.Draw(t, "swr"), SIE: span.Draw(t, "sie"), Dead: span.Draw(t, "dead"),
 				NoCache: rapid.Bool().Draw(t, "no"), MustRevalidate: rapid.Bool().Draw(t, "must"),
 				SharedMaxAge: rapid.Bool().Draw(t, "shared"), Explicit: rapid.Bool().Draw(t, "explicit"),
-				Soft: rapid.Bool().Draw(t, "soft"),
+				Soft: rapid.Bool().Draw(t, "soft"), Immutable: rapid.Bool().Draw(t, "immutable"),
 			},
 			Selector: drawBytes(t, 50, "selector"), PurgeSeq: rapid.Uint64().Draw(t, "seq"),
 			SharedAuth: rapid.Bool().Draw(t, "auth"), StoredAt: rapid.Int64().Draw(t, "at"),

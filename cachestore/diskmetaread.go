@@ -72,6 +72,7 @@ func readTimes(p *parcel, v *Variant) {
 		SharedMaxAge:   flags&flagSharedMaxAge != 0,
 		Explicit:       flags&flagExplicit != 0,
 		Soft:           flags&flagSoft != 0,
+		Immutable:      flags&flagImmutable != 0,
 		Born:           p.int64(),
 		Fresh:          time.Duration(p.int64()),
 		SWR:            time.Duration(p.int64()),

@@ -163,6 +163,19 @@ func (h *Head) Get(name string) []byte {
 	return nil
 }
 
+// coding is the Content-Encoding, nil for none: a view. It is not single when
+// there is more than one.
+func (h *Head) coding() (value []byte, single bool) {
+	single = true
+	for n, v := range lines(h.Delivered()) {
+		if string(n) == "Content-Encoding" {
+			single = value == nil
+			value = v
+		}
+	}
+	return value, single
+}
+
 // Fields yields names and values of what is delivered, as views.
 func (h *Head) Fields() iter.Seq2[[]byte, []byte] { return lines(h.Delivered()) }
 

@@ -25,9 +25,9 @@ func stocked(t testing.TB, n int) (*cachestore.Memory, []policy.Key) {
 	return m, keys
 }
 
-func hit(m *cachestore.Memory, k policy.Key, f policy.Fields, scratch []byte) (int, []byte) {
+func hit(m *cachestore.Memory, k policy.Key, a *policy.Ask, scratch []byte) (int, []byte) {
 	r, _ := m.Peek(k)
-	v, scratch := r.Select(f, scratch)
+	v, scratch := r.Select(a, scratch)
 	m.Hit(r, v)
 	return len(v.Body.At(0)), scratch
 }
@@ -37,13 +37,13 @@ func TestHitAllocatesNothing(t *testing.T) {
 		t.Skip("the race detector makes sync.Pool allocate")
 	}
 	m, keys := stocked(t, 5000)
-	f := xField("2")
+	a := asking("2")
 	scratch := make([]byte, 0, 64)
 	i := 0
 	if n := testing.AllocsPerRun(10_000, func() {
 		i++
 		var got int
-		if got, scratch = hit(m, keys[i%len(keys)], f, scratch); got != 1024 {
+		if got, scratch = hit(m, keys[i%len(keys)], a, scratch); got != 1024 {
 			t.Fatalf("%d bytes", got)
 		}
 	}); n != 0 {
@@ -53,14 +53,14 @@ func TestHitAllocatesNothing(t *testing.T) {
 
 func BenchmarkHit(b *testing.B) {
 	m, keys := stocked(b, 5000)
-	f := xField("2")
+	a := asking("2")
 	b.Run("memory/1KiB", func(b *testing.B) {
 		b.ReportAllocs()
 		scratch := make([]byte, 0, 64)
 		i := 0
 		for b.Loop() {
 			i += 7
-			_, scratch = hit(m, keys[i%len(keys)], f, scratch)
+			_, scratch = hit(m, keys[i%len(keys)], a, scratch)
 		}
 	})
 	b.Run("memory/1KiB/parallel", func(b *testing.B) {
@@ -70,7 +70,7 @@ func BenchmarkHit(b *testing.B) {
 			i := 0
 			for p.Next() {
 				i += 7
-				_, scratch = hit(m, keys[i%len(keys)], f, scratch)
+				_, scratch = hit(m, keys[i%len(keys)], a, scratch)
 			}
 		})
 	})

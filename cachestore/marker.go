@@ -66,15 +66,15 @@ func (m *Markers) Put(k policy.Key, mk Marker) {
 	m.compactLocked(limit)
 }
 
-// Has returns the marker that holds for a request with these fields at now, in
-// Unix nanoseconds. scratch is returned, maybe grown.
-func (m *Markers) Has(k policy.Key, f policy.Fields, now int64, scratch []byte) (mk Marker, ok bool, buf []byte) {
+// Has returns the marker that holds for a request at now, in Unix nanoseconds.
+// scratch is returned, maybe grown.
+func (m *Markers) Has(k policy.Key, a *policy.Ask, now int64, scratch []byte) (mk Marker, ok bool, buf []byte) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	list := m.byKey[k.Hash]
 	for i, o := range list {
 		if i == 0 || !slices.Equal(o.Vary, list[i-1].Vary) {
-			scratch = policy.AppendSelector(scratch[:0], o.Vary, f)
+			scratch = policy.AppendSelector(scratch[:0], o.Vary, a)
 		}
 		if now >= o.Until {
 			continue

@@ -10,15 +10,15 @@ import (
 
 func marker(x string, until int64) cachestore.Marker {
 	vary := []string{"x"}
-	return cachestore.Marker{Vary: vary, Selector: policy.AppendSelector(nil, vary, xField(x)), Until: until, PurgeSeq: 7}
+	return cachestore.Marker{Vary: vary, Selector: policy.AppendSelector(nil, vary, asking(x)), Until: until, PurgeSeq: 7}
 }
 
-func xField(x string) policy.Fields {
-	return policy.Fields{{Name: []byte("X"), Value: []byte(x)}}
+func asking(x string) *policy.Ask {
+	return &policy.Ask{Fields: policy.Fields{{Name: []byte("X"), Value: []byte(x)}}}
 }
 
 func marked(m *cachestore.Markers, i int, x string, now int64) bool {
-	_, ok, _ := m.Has(storetest.Key(i), xField(x), now, nil)
+	_, ok, _ := m.Has(storetest.Key(i), asking(x), now, nil)
 	return ok
 }
 
@@ -41,7 +41,7 @@ func TestMarkers(t *testing.T) {
 			t.Errorf("%s: %v", c.name, got)
 		}
 	}
-	if mk, _, _ := m.Has(storetest.Key(1), xField("a"), 0, nil); mk.PurgeSeq != 7 {
+	if mk, _, _ := m.Has(storetest.Key(1), asking("a"), 0, nil); mk.PurgeSeq != 7 {
 		t.Errorf("purge number %d, want 7", mk.PurgeSeq)
 	}
 	m.Put(storetest.Key(1), marker("a", 200))

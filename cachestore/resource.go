@@ -24,22 +24,46 @@ func NewResource(k policy.Key, newestFirst ...*Variant) *Resource {
 	return &Resource{Key: k.Clone(), Variants: newestFirst}
 }
 
-// Select returns the newest variant whose request values are those of f, nil
+// Select returns the newest variant whose request values are those of a, nil
 // when none is. The newest variant's Vary decides which values count: a variant
-// with another list cannot be selected (RFC 9111, 4.1). buf is scratch space;
-// it is returned, maybe grown, so that a caller can use it again.
-func (r *Resource) Select(f policy.Fields, buf []byte) (v *Variant, scratch []byte) {
+// with another list cannot be selected (RFC 9111, 4.1). When there is none it is
+// the newest that the origin chose although it was offered more codings, if a
+// takes that one. buf is scratch space; it is returned, maybe grown, so that a
+// caller can use it again.
+func (r *Resource) Select(a *policy.Ask, buf []byte) (v *Variant, scratch []byte) {
 	if r == nil || len(r.Variants) == 0 {
 		return nil, buf
 	}
 	vary := r.Variants[0].Vary
-	buf = policy.AppendSelector(buf[:0], vary, f)
+	buf = policy.AppendSelector(buf[:0], vary, a)
 	for _, v := range r.Variants {
 		if bytes.Equal(v.Selector, buf) && slices.Equal(v.Vary, vary) {
 			return v, buf
 		}
 	}
-	return nil, buf
+	return r.choice(a, buf), buf
+}
+
+// choice returns the newest variant that differs from the selector of a in
+// Accept-Encoding alone and that a request with fewer codings would have got,
+// too. So an origin that knows one coding, or none, has one variant.
+func (r *Resource) choice(a *policy.Ask, selector []byte) *Variant {
+	const name = "accept-encoding"
+	vary := r.Variants[0].Vary
+	before, taken, behind, ok := policy.CutSelector(selector, vary, name)
+	if !ok {
+		return nil
+	}
+	for _, v := range r.Variants {
+		b, chosenFor, e, ok := policy.CutSelector(v.Selector, vary, name)
+		if !ok || !bytes.Equal(b, before) || !bytes.Equal(e, behind) || !slices.Equal(v.Vary, vary) {
+			continue
+		}
+		if coding, single := v.Head.coding(); single && a.TakesChoice(chosenFor, taken, coding) {
+			return v
+		}
+	}
+	return nil
 }
 
 // With returns a resource with v as its newest variant, in the place of the one

@@ -40,12 +40,12 @@ func TestResourceSelect(t *testing.T) {
 	r := cachestore.NewResource(storetest.Key(1), b, a)
 	for x, want := range map[string]*cachestore.Variant{"a": a, "b": b, "c": nil} {
 		scratch := make([]byte, 3, 64)
-		v, back := r.Select(xField(x), scratch)
+		v, back := r.Select(asking(x), scratch)
 		if v != want || &back[:1][0] != &scratch[:1][0] {
 			t.Errorf("x=%s: %p, want %p, in the same scratch", x, v, want)
 		}
 	}
-	if v, _ := r.Select(nil, nil); v != nil {
+	if v, _ := r.Select(&policy.Ask{}, nil); v != nil {
 		t.Errorf("without x: selected %p", v)
 	}
 }
@@ -97,7 +97,7 @@ func TestResourceCountsASharedBodyOnce(t *testing.T) {
 	}
 	r, _ := m.Peek(storetest.Key(1))
 	b := a.With(cachestore.Renewal{Head: a.Head})
-	b.Selector = policy.AppendSelector(nil, b.Vary, xField("b"))
+	b.Selector = policy.AppendSelector(nil, b.Vary, asking("b"))
 	before := m.Stats().Bytes
 	if !m.Replace(storetest.Key(1), r, r.With(b)) {
 		t.Fatal("swap refused")

@@ -46,7 +46,9 @@ var storing = []deviation{
 	},
 	{
 		"what can never be used is not stored", "RFC 9111, 3", "Without a lifetime and without a validator there is no use for it.",
-		[]string{"storable"}, func(d *difference) bool { return !d.ours.Storable && d.ours.Why == policy.NoFreshness },
+		[]string{"storable"}, func(d *difference) bool {
+			return slices.Contains([]policy.Reason{policy.NoFreshness, policy.NoCache, policy.BadFreshness, policy.StaleOnArrival}, d.ours.Why)
+		},
 	},
 }
 

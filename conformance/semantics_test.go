@@ -151,7 +151,7 @@ func judgeCase(c *exchangeCase) verdict {
 	again.Read(c.Method, fieldsOf(c.Again), rules)
 	use, _ := policy.Reuse(&again, rules, &d.Life, later)
 	v.Reuse = map[policy.Use]string{policy.UseServe: "serve", policy.UseRefresh: "refresh"}[use]
-	same := bytes.Equal(policy.AppendSelector(nil, d.Vary, a.Fields), policy.AppendSelector(nil, d.Vary, again.Fields))
+	same := bytes.Equal(policy.AppendSelector(nil, d.Vary, &a), policy.AppendSelector(nil, d.Vary, &again))
 	if v.Reuse == "" || !same {
 		v.Reuse = "validate"
 	}

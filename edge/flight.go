@@ -203,7 +203,7 @@ func (fl *flight) suits(s *Session) bool {
 		return false
 	}
 	st := &s.state
-	st.selector = policy.AppendSelector(st.selector[:0], v.Vary, s.Request.Fields)
+	st.selector = policy.AppendSelector(st.selector[:0], v.Vary, &st.ask)
 	return string(st.selector) == string(v.Selector)
 }
 

@@ -44,7 +44,7 @@ func put(t testing.TB, e *Engine) {
 		Life: policy.Life{Born: now, Fresh: time.Hour, Explicit: true}, Vary: []string{"accept-encoding"},
 		Tags: []uint64{1, 2, 3}, PurgeSeq: e.index.Now(), SharedAuth: true, Validators: validators(h), StoredAt: now,
 	}
-	v.Selector = policy.AppendSelector(nil, v.Vary, policy.Fields{{Name: []byte("Accept-Encoding"), Value: []byte("gzip")}})
+	v.Selector = policy.AppendSelector(nil, v.Vary, &policy.Ask{Fields: policy.Fields{{Name: []byte("Accept-Encoding"), Value: []byte("gzip")}}})
 	if !e.store().Replace(key, nil, cachestore.NewResource(key, v)) {
 		t.Fatal("not stored")
 	}
@@ -57,6 +57,7 @@ var hits = []struct {
 	lines        [][2]string
 }{
 	{"plain", "GET", 200, nil},
+	{"chosen out of more", "GET", 200, [][2]string{{"Accept-Encoding", "identity"}}},
 	{"head", "HEAD", 200, nil},
 	{"condition", "GET", 304, [][2]string{{"If-None-Match", `"1"`}}},
 	{"failed condition", "GET", 412, [][2]string{{"If-Match", `"2"`}}},
@@ -95,6 +96,10 @@ func TestHitsAllocateNothing(t *testing.T) {
 			s := e.NewSession(l)
 			fields := policy.Fields{{Name: []byte("Accept-Encoding"), Value: []byte("gzip")}, {Name: []byte("User-Agent"), Value: []byte("test")}}
 			for _, f := range c.lines {
+				if f[0] == "Accept-Encoding" {
+					fields[0].Value = []byte(f[1])
+					continue
+				}
 				fields = append(fields, policy.Field{Name: []byte(f[0]), Value: []byte(f[1])})
 			}
 			once := func() {

@@ -44,7 +44,7 @@ func (f *finder) find(s *Session, now int64) policy.Use {
 	case cachestore.OnDisk:
 		return policy.UseNot // until it is loaded
 	}
-	v, selector := res.Select(s.Request.Fields, st.selector[:0])
+	v, selector := res.Select(&st.ask, st.selector[:0])
 	st.selector, st.found = selector, res
 	if v == nil {
 		c.Reason = policy.VaryMiss
@@ -139,7 +139,7 @@ func (f *finder) marked(s *Session, now int64) bool {
 	st := &s.state
 	var m cachestore.Marker
 	var ok bool
-	m, ok, st.selector = f.markers.Has(s.Cache.Key, s.Request.Fields, now, st.selector)
+	m, ok, st.selector = f.markers.Has(s.Cache.Key, &st.ask, now, st.selector)
 	if !ok || f.index.CoversKnown(s.Cache.Key, m.PurgeSeq).Strength != purge.None {
 		return false
 	}

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
 	"edgecache/cachestore"
 	"edgecache/edge/origin"
+	"edgecache/policy"
 )
 
 // New makes an engine from c. The store, the purge log and the pools stay the
@@ -104,10 +105,10 @@ func statusToken(id string) string {
 // hiddenFields are taken out of every answer on delivery and kept with the
 // stored object, for its tags and for 304s.
 func hiddenFields(c *Config) []string {
-	hidden := []string{"Surrogate-Key", "Cache-Tag", "Surrogate-Control", "Cdn-Cache-Control"}
+	hidden := (&policy.Rules{}).Hidden()
 	for i := range c.Routes {
-		for _, name := range c.Routes[i].Rules.TagHeaders {
-			if name = http.CanonicalHeaderKey(name); name != "Cache-Groups" {
+		for _, name := range c.Routes[i].Rules.Hidden() {
+			if !slices.Contains(hidden, name) {
 				hidden = append(hidden, name)
 			}
 		}

@@ -128,6 +128,7 @@ func shorter(l, mine policy.Life) policy.Life {
 	l.Fresh, l.SWR = min(l.Fresh, mine.Fresh), min(l.SWR, mine.SWR)
 	l.SIE, l.Dead = min(l.SIE, mine.SIE), min(l.Dead, mine.Dead)
 	l.NoCache, l.MustRevalidate = l.NoCache || mine.NoCache, l.MustRevalidate || mine.MustRevalidate
+	l.Immutable = l.Immutable && mine.Immutable
 	return l
 }
 
@@ -139,7 +140,7 @@ func (e *Engine) variant(fl *flight, res *http.Response, d *policy.Decision) *ca
 	return &cachestore.Variant{
 		Head: cachestore.NewHead(res.StatusCode, res.Header, e.hidden),
 		Life: d.Life, Vary: d.Vary, Tags: d.Tags, PurgeSeq: fl.seq, SharedAuth: d.SharedAuth,
-		Selector:   policy.AppendSelector(nil, d.Vary, fl.fetch.Request.Fields),
+		Selector:   policy.AppendSelector(nil, d.Vary, &fl.fetch.state.ask),
 		Validators: validators(res.Header), StoredAt: e.nanos(),
 	}
 }
@@ -164,7 +165,7 @@ func (e *Engine) mark(fl *flight, d *policy.Decision, v *cachestore.Variant) {
 // it was for: that tells nothing about the next one.
 func aboutOne(why policy.Reason) bool {
 	switch why {
-	case policy.ErrorToRange, policy.Authorization, policy.CookieRequest, policy.ClientNoStore:
+	case policy.ErrorToRange, policy.ErrorToLongHead, policy.Authorization, policy.CookieRequest, policy.ClientNoStore:
 		return true
 	}
 	return false

@@ -42,6 +42,7 @@ func (e *Engine) relay(s *Session) {
 		s.Cache.Unstored = s.Cache.Reason
 	}
 	e.invalidate(s, res)
+	e.outdate(s, res)
 	s.relayAge(e, res)
 	head := cachestore.NewHead(res.StatusCode, res.Header, e.hidden)
 	v := &s.state.view
@@ -171,6 +172,25 @@ func (e *Engine) tunnel(s *Session, head *cachestore.Head, res *http.Response) {
 		s.Err = err
 	}
 	s.Timing.UpstreamResponseEnd = e.nanos()
+}
+
+// outdate takes out what is stored when the answer to a HEAD for it shows that
+// the origin has another (RFC 9111, 4.3.5).
+func (e *Engine) outdate(s *Session, res *http.Response) {
+	base := s.state.base
+	if s.Request.Method != http.MethodHead || res.StatusCode != http.StatusOK || base == nil {
+		return
+	}
+	size := int64(-1)
+	switch {
+	case base.Part != nil:
+		size = base.Part.Total
+	case base.Body != nil:
+		size = base.Body.Size
+	}
+	if policy.Outdated(&base.Validators, size, res.Header) {
+		e.dropSparse(s, base)
+	}
 }
 
 // invalidate applies what an answer to an unsafe request makes invalid (RFC

@@ -95,6 +95,8 @@ func forwardReason(s *Session) string {
 	switch {
 	case c.Status == CacheBypass && c.Reason == policy.BypassRequest:
 		return "method"
+	case c.Status == CacheBypass && c.Reason == policy.ClientNoStore:
+		return "request"
 	case c.Status == CacheBypass || c.Status == CacheNone:
 		return "bypass"
 	}
@@ -106,9 +108,9 @@ func forwardReason(s *Session) string {
 			return "uri-miss" // a hard purge leaves nothing
 		}
 		return "stale"
-	case policy.Expired, policy.Revalidated, policy.SoftPurged:
+	case policy.Expired, policy.NoCache, policy.Revalidated, policy.SoftPurged:
 		return "stale"
-	case policy.ClientNoCache:
+	case policy.ClientNoCache, policy.ClientMaxAge, policy.ClientMinFresh:
 		return "request"
 	case policy.Partial:
 		return "partial"

@@ -132,6 +132,11 @@ func (e *Engine) introduce(s *Session, h http.Header) {
 	for _, name := range responseOnly {
 		delete(h, name)
 	}
+	if s.route != nil {
+		for _, name := range s.route.Rules.Targeted {
+			delete(h, name)
+		}
+	}
 	if r.Upgrade != "" {
 		h["Connection"] = []string{"Upgrade"}
 		h["Upgrade"] = []string{r.Upgrade}
@@ -139,7 +144,7 @@ func (e *Engine) introduce(s *Session, h http.Header) {
 }
 
 // responseOnly are fields that mean something only in an answer; a request's
-// copy is ignored and goes no further.
+// copy is ignored and goes no further. So are the route's targeted fields.
 var responseOnly = []string{"Surrogate-Control", "Cdn-Cache-Control", "Cache-Tag", "Surrogate-Key"}
 
 // clean removes from an origin's answer what must not go on, and gives it a

@@ -18,6 +18,7 @@ func hotPaths() map[string]func() {
 		Headers: []string{"X-A", "Accept"}, Cookies: []string{"lang"}}}
 	a := &Ask{}
 	a.Read("GET", f, rules)
+	weighed := &Ask{Fields: f, Languages: LanguagesByWeight}
 	buf := make([]byte, 0, 4096)
 	host, path, query := []byte("WWW.a.test:80"), []byte("/%61/../b//c%2f"), []byte("b=2&utm_source=x&a=1")
 	u := place("http", "www.a.test", "/b//c%2F", "?a=1&b=2")
@@ -27,22 +28,23 @@ func hotPaths() map[string]func() {
 	vary := []string{"accept-encoding", "accept-language", "user-agent"}
 	dates := [][]byte{[]byte(date(0)), []byte("Wednesday, 18-Aug-50 02:01:18 GMT"), []byte("Sun Nov  6 08:49:37 1994")}
 	return map[string]func(){
-		"Fields.Get":         func() { f.Get("range") },
-		"NormalizeHost":      func() { NormalizeHost(buf, host, "http") },
-		"NormalizePath":      func() { NormalizePath(buf, path) },
-		"KeyRules.Query":     func() { rules.Key.Query(buf, query) },
-		"KeyRules.Extra":     func() { rules.Key.Extra(buf, f) },
-		"NewKey":             func() { NewKey(buf, 1, u, nil) },
-		"Key.URL":            func() { k.URL() },
-		"Key.Equal":          func() { k.Equal(k) },
-		"Ask.Read":           func() { a.Read("GET", f, rules) },
-		"Ask.Lookup":         func() { a.Lookup(rules) },
-		"Reuse":              func() { Reuse(a, rules, &l, at(50)) },
-		"AppendSelector":     func() { AppendSelector(buf, vary, f) },
-		"CanonicalEncodings": func() { CanonicalEncodings(buf, f) },
-		"Conditional":        func() { Conditional(a, v, 200) },
-		"IfRange":            func() { IfRange(a, v) },
-		"ParseRange":         func() { ParseRange([]byte("bytes=0-99,200-299,-1"), 1000, 16) },
+		"Fields.Get":                func() { f.Get("range") },
+		"NormalizeHost":             func() { NormalizeHost(buf, host, "http") },
+		"NormalizePath":             func() { NormalizePath(buf, path) },
+		"KeyRules.Query":            func() { rules.Key.Query(buf, query) },
+		"KeyRules.Extra":            func() { rules.Key.Extra(buf, f) },
+		"NewKey":                    func() { NewKey(buf, 1, u, nil) },
+		"Key.URL":                   func() { k.URL() },
+		"Key.Equal":                 func() { k.Equal(k) },
+		"Ask.Read":                  func() { a.Read("GET", f, rules) },
+		"Ask.Lookup":                func() { a.Lookup(rules) },
+		"Reuse":                     func() { Reuse(a, rules, &l, at(50)) },
+		"AppendSelector":            func() { AppendSelector(buf, vary, a) },
+		"AppendSelector, by weight": func() { AppendSelector(buf, vary, weighed) },
+		"CanonicalEncodings":        func() { CanonicalEncodings(buf, f) },
+		"Conditional":               func() { Conditional(a, v, 200) },
+		"IfRange":                   func() { IfRange(a, v) },
+		"ParseRange":                func() { ParseRange([]byte("bytes=0-99,200-299,-1"), 1000, 16) },
 		"parseDate": func() {
 			for _, d := range dates {
 				if _, ok := parseDate(d); !ok {

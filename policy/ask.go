@@ -34,6 +34,8 @@ type Ask struct {
 	// HeadBytes is the size of the field section: name, value and four bytes a
 	// line.
 	HeadBytes int
+	// Languages is the route's way to compare Accept-Language.
+	Languages Languages
 	// Body says that a body is forwarded with the request. Its owner sets it
 	// after Read, which clears it.
 	Body bool
@@ -42,7 +44,7 @@ type Ask struct {
 // Read reads a request in one pass over its fields. It allocates nothing
 // unless the route honours the client's directives and there are some we know.
 func (a *Ask) Read(method string, f Fields, r *Rules) {
-	*a = Ask{Method: method, Fields: f}
+	*a = Ask{Method: method, Fields: f, Languages: r.Languages}
 	for i := range f {
 		a.HeadBytes += len(f[i].Name) + len(f[i].Value) + 4
 		a.Has |= bitOf(f[i].Name)
@@ -86,13 +88,15 @@ func bitIf(name []byte, s string, bit Has) Has {
 
 // Lookup says whether the store may be asked for an answer at all: for GET and
 // HEAD, where neither the route nor an honoured no-store forbids it. Else why
-// is BypassRequest or BypassRule.
+// says which of them it was.
 func (a *Ask) Lookup(r *Rules) (ok bool, why Reason) {
 	switch {
 	case r.Bypass, r.Cookies == CookiesBypass && a.Has&HasCookie != 0:
 		return false, BypassRule
-	case a.Method != "GET" && a.Method != "HEAD", a.Control.NoStore:
+	case a.Method != "GET" && a.Method != "HEAD":
 		return false, BypassRequest
+	case a.Control.NoStore:
+		return false, ClientNoStore
 	}
 	return true, None
 }

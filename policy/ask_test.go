@@ -58,7 +58,7 @@ func TestLookup(t *testing.T) {
 		{"a cookie is no obstacle", Rules{}, "GET", "Cookie: a=b", None},
 		{"but where the route says so", Rules{Cookies: CookiesBypass}, "GET", "Cookie: a=b", BypassRule},
 		{"which needs a cookie", Rules{Cookies: CookiesBypass}, "GET", "Host: a", None},
-		{"no-store, honoured", honor, "GET", "Cache-Control: no-store", BypassRequest},
+		{"no-store, honoured", honor, "GET", "Cache-Control: no-store", ClientNoStore},
 		{"no-store, ignored", Rules{}, "GET", "Cache-Control: no-store", None},
 		{"no-cache still looks", honor, "GET", "Cache-Control: no-cache", None},
 	} {

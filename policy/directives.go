@@ -10,15 +10,16 @@ import (
 )
 
 // Delta is a directive's span: RFC 9111, 1.2.2. Set says that the directive
-// was there; one that was malformed is Set and 0, because it must not make an
-// answer fresh.
+// was there; one that was malformed is Set, Bad and 0, because it must not make
+// an answer fresh.
 type Delta struct {
-	Set  bool
-	Span time.Duration
+	Set, Bad bool
+	Span     time.Duration
 }
 
 // Directives are the cache directives of an answer (RFC 9111, 5.2.2; RFC 5861;
-// RFC 8246), from Cache-Control or from a targeted field.
+// RFC 8246), from Cache-Control or from what stands in its
+// place.
 type Directives struct {
 	NoStore, NoCache, Private, Public bool // NoCache and Private: without field names
 	MustRevalidate, ProxyRevalidate   bool
@@ -146,7 +147,7 @@ func refused(name string) *cacheobject.ResponseCacheDirectives {
 // first sets the span unless an earlier directive did.
 func (d *Delta) first(n cacheobject.DeltaSeconds) {
 	if !d.Set {
-		*d = Delta{true, seconds(n)}
+		*d = Delta{Set: true, Bad: n < 0, Span: seconds(n)}
 	}
 }
 

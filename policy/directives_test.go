@@ -7,7 +7,10 @@ import (
 	"time"
 )
 
-func sec(n int) Delta { return Delta{true, time.Duration(n) * time.Second} }
+func sec(n int) Delta { return Delta{Set: true, Span: time.Duration(n) * time.Second} }
+
+// bad is a span that is malformed.
+var bad = Delta{Set: true, Bad: true}
 
 func TestReadDirectives(t *testing.T) {
 	for _, c := range []struct {
@@ -27,20 +30,20 @@ func TestReadDirectives(t *testing.T) {
 
 		// One bad directive takes no other with it.
 		{"a bad s-maxage leaves no-store", []string{"max-age=100, s-maxage=abc, no-store"},
-			Directives{MaxAge: sec(100), SMaxAge: sec(0), NoStore: true}},
-		{"a bad max-age is 0", []string{"max-age=a"}, Directives{MaxAge: sec(0)}},
-		{"a negative one is 0", []string{"max-age=-1"}, Directives{MaxAge: sec(0)}},
-		{"a signed one is 0", []string{"max-age=+5"}, Directives{MaxAge: sec(0)}},
-		{"a semicolon makes it bad", []string{"max-age=60;"}, Directives{MaxAge: sec(0)}},
-		{"a semicolon hides nothing", []string{"max-age=60; no-store"}, Directives{MaxAge: sec(0), NoStore: true}},
-		{"a fraction is 0", []string{"max-age=3600.0"}, Directives{MaxAge: sec(0)}},
-		{"single quotes are 0", []string{"max-age='3600'"}, Directives{MaxAge: sec(0)}},
-		{"without a value it is 0", []string{"max-age"}, Directives{MaxAge: sec(0)}},
-		{"with an empty value it is 0", []string{"max-age="}, Directives{MaxAge: sec(0)}},
-		{"a blank before the sign", []string{"max-age =3600"}, Directives{MaxAge: sec(0)}},
-		{"a blank behind the sign", []string{"max-age= 3600"}, Directives{MaxAge: sec(0)}},
+			Directives{MaxAge: sec(100), SMaxAge: bad, NoStore: true}},
+		{"a bad max-age is 0", []string{"max-age=a"}, Directives{MaxAge: bad}},
+		{"a negative one is 0", []string{"max-age=-1"}, Directives{MaxAge: bad}},
+		{"a signed one is 0", []string{"max-age=+5"}, Directives{MaxAge: bad}},
+		{"a semicolon makes it bad", []string{"max-age=60;"}, Directives{MaxAge: bad}},
+		{"a semicolon hides nothing", []string{"max-age=60; no-store"}, Directives{MaxAge: bad, NoStore: true}},
+		{"a fraction is 0", []string{"max-age=3600.0"}, Directives{MaxAge: bad}},
+		{"single quotes are 0", []string{"max-age='3600'"}, Directives{MaxAge: bad}},
+		{"without a value it is 0", []string{"max-age"}, Directives{MaxAge: bad}},
+		{"with an empty value it is 0", []string{"max-age="}, Directives{MaxAge: bad}},
+		{"a blank before the sign", []string{"max-age =3600"}, Directives{MaxAge: bad}},
+		{"a blank behind the sign", []string{"max-age= 3600"}, Directives{MaxAge: bad}},
 		{"a bad window is none", []string{"stale-while-revalidate=x, stale-if-error"},
-			Directives{StaleWhileRevalidate: sec(0), StaleIfError: sec(0)}},
+			Directives{StaleWhileRevalidate: bad, StaleIfError: bad}},
 		{"a quoted span counts", []string{`max-age="60"`}, Directives{MaxAge: sec(60)}},
 		{"leading zeros count", []string{"max-age=003600"}, Directives{MaxAge: sec(3600)}},
 		{"a huge one is 2^31-1", []string{"max-age=18446744073709551616"}, Directives{MaxAge: sec(1<<31 - 1)}},
@@ -54,7 +57,7 @@ func TestReadDirectives(t *testing.T) {
 		// RFC 9111, 4.2.1: the first of two.
 		{"the first of two", []string{"max-age=1, max-age=1800"}, Directives{MaxAge: sec(1)}},
 		{"the first of two lines", []string{"max-age=1800", "max-age=1"}, Directives{MaxAge: sec(1800)}},
-		{"even a bad first", []string{"s-maxage=x, s-maxage=5"}, Directives{SMaxAge: sec(0)}},
+		{"even a bad first", []string{"s-maxage=x, s-maxage=5"}, Directives{SMaxAge: bad}},
 
 		// Names of fields.
 		{"an unquoted name ends at the comma", []string{"no-cache=a,no-store"},
@@ -71,7 +74,7 @@ func TestReadDirectives(t *testing.T) {
 		{"an escaped mark does not close", []string{`x="a\", no-store", max-age=1`}, Directives{MaxAge: sec(1)}},
 		{"a mark within a value opens nothing", []string{`x=a"b, no-store, y="`}, Directives{NoStore: true}},
 		{"an open mark hides nothing that forbids", []string{`x="a, no-store, private`}, Directives{NoStore: true, Private: true}},
-		{"and shows nothing that allows", []string{`x="a, max-age=60, public`}, Directives{MaxAge: sec(0)}},
+		{"and shows nothing that allows", []string{`x="a, max-age=60, public`}, Directives{MaxAge: bad}},
 		{"empty members", []string{",, ,no-store,,"}, Directives{NoStore: true}},
 		{"blanks for commas", []string{"public no-store"}, Directives{Public: true, NoStore: true}},
 	} {

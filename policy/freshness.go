@@ -20,6 +20,7 @@ func (j *judge) life() Life {
 		NoCache:        j.cc.NoCache || j.hidesEssential(),
 		MustRevalidate: j.cc.MustRevalidate || j.cc.ProxyRevalidate,
 		SharedMaxAge:   j.cc.SMaxAge.Set,
+		Immutable:      j.cc.Immutable,
 	}
 	l.Fresh, l.Explicit = j.explicit()
 	switch {
@@ -41,7 +42,7 @@ func (j *judge) life() Life {
 // out, so that nothing may be served unvalidated.
 func (j *judge) hidesEssential() bool {
 	for _, name := range j.cc.NoCacheFields {
-		if essential(name) {
+		if j.essential(name) {
 			return true
 		}
 	}
@@ -49,19 +50,22 @@ func (j *judge) hidesEssential() bool {
 }
 
 // explicit is the lifetime that the origin named (RFC 9111, 4.2.1): s-maxage,
-// then max-age, then Expires less Date, and in a targeted field only the first
-// two (RFC 9213, 2.2).
+// then max-age, then Expires less Date. What stands in place of Cache-Control
+// stands in place of Expires, too (RFC 9213, 2.2).
 func (j *judge) explicit() (ttl time.Duration, ok bool) {
 	switch {
 	case j.cc.SMaxAge.Set:
+		j.malformed = j.cc.SMaxAge.Bad
 		return j.cc.SMaxAge.Span, true
 	case j.cc.MaxAge.Set:
+		j.malformed = j.cc.MaxAge.Bad
 		return j.cc.MaxAge.Span, true
-	case j.targeted || len(j.res.Header["Expires"]) == 0:
+	case j.source != fromCacheControl || len(j.res.Header["Expires"]) == 0:
 		return 0, false
 	}
 	expires, ok := j.date("Expires")
 	if !ok {
+		j.malformed = true
 		return 0, true // 5.3: an invalid one is in the past; so are two
 	}
 	return clampSeconds(expires - j.made()), true
@@ -128,13 +132,9 @@ func (j *judge) age() time.Duration {
 		return 0
 	}
 	first, _, _ := strings.Cut(lines[0], ",")
-	first = strings.Trim(first, " \t")
-	var n int64
-	for i := 0; i < len(first); i++ {
-		if !isDigit(first[i]) {
-			return 0
-		}
-		n = min(n*10+int64(first[i]-'0'), maxDelta+1)
+	n, ok := decimal(strings.Trim(first, " \t"))
+	if !ok {
+		return 0
 	}
 	return clampSeconds(n)
 }

@@ -30,10 +30,7 @@ const oversizedHead = 8 << 10
 // Judge decides about an answer to a request for the place at (RFC 9111, 3).
 func Judge(a *Ask, r *Rules, res *Response, at URL, t Times) Decision {
 	j := judge{a: a, r: r, res: res, at: at, t: t}
-	j.cc, j.targeted = TargetedDirectives(res.Header["Cdn-Cache-Control"])
-	if !j.targeted {
-		j.cc = ReadDirectives(res.Header["Cache-Control"])
-	}
+	j.source, j.cc = r.directives(res.Header)
 	d := Decision{SharedAuth: j.cc.Public || j.cc.SMaxAge.Set || j.cc.MustRevalidate}
 	d.Life = j.life()
 	d.Explicit = d.Life.Explicit
@@ -54,13 +51,15 @@ func Judge(a *Ask, r *Rules, res *Response, at URL, t Times) Decision {
 // judge holds what the tests of one answer share. Each test returns None, or
 // why the answer is not stored.
 type judge struct {
-	a        *Ask
-	r        *Rules
-	res      *Response
-	at       URL
-	t        Times
-	cc       Directives
-	targeted bool // cc is from CDN-Cache-Control
+	a      *Ask
+	r      *Rules
+	res    *Response
+	at     URL
+	t      Times
+	cc     Directives
+	source source // of cc
+
+	malformed bool // the lifetime that the origin named
 }
 
 // request tests what was asked.
@@ -103,8 +102,10 @@ func (j *judge) status(d *Decision) Reason {
 		return Status
 	case s == http.StatusPartialContent:
 		return PartialAnswer
-	case s >= 400 && (j.a.Has&HasRange != 0 || j.a.HeadBytes > oversizedHead):
+	case s >= 400 && j.a.Has&HasRange != 0:
 		return ErrorToRange
+	case s >= 400 && j.a.HeadBytes > oversizedHead:
+		return ErrorToLongHead
 	case j.cc.MustUnderstand && !understood(s):
 		return MustUnderstand
 	case j.res.CloseDelimited && !j.r.CloseDelimited:
@@ -127,7 +128,7 @@ func (j *judge) directives(d *Decision) Reason {
 	}
 	for _, name := range slices.Concat(cc.PrivateFields, cc.NoCacheFields) {
 		switch {
-		case !essential(name):
+		case !j.essential(name):
 			d.Strip = append(d.Strip, name)
 		case slices.Contains(cc.PrivateFields, name):
 			return Private
@@ -136,11 +137,16 @@ func (j *judge) directives(d *Decision) Reason {
 	return None
 }
 
-// essential says whether an answer without this field would be another answer.
+// essential says whether an answer without this field would be another answer,
+// or one that lives longer.
+func (j *judge) essential(name string) bool {
+	return essential(name) || slices.Contains(j.r.targeted(), name)
+}
+
 func essential(name string) bool {
 	switch name {
-	case "Age", "Cache-Control", "Cdn-Cache-Control", "Content-Encoding", "Content-Length",
-		"Content-Range", "Content-Type", "Date", "Expires", "Transfer-Encoding", "Vary":
+	case "Age", "Cache-Control", "Content-Encoding", "Content-Length", "Content-Range", "Content-Type",
+		"Date", "Expires", "Surrogate-Control", "Transfer-Encoding", "Vary":
 		return true
 	}
 	return false
@@ -157,7 +163,7 @@ func (j *judge) cookies(d *Decision) Reason {
 	switch {
 	case j.r.SetCookie == SetCookieStrip:
 		d.Strip = append(d.Strip, "Set-Cookie", "Set-Cookie2")
-	case j.r.SetCookie == SetCookieBypass && !j.cc.SMaxAge.Set && !(j.targeted && d.Explicit):
+	case j.r.SetCookie == SetCookieBypass && !j.cc.SMaxAge.Set && !(j.source == fromTargeted && d.Explicit):
 		if !slices.Contains(d.Strip, "Set-Cookie") {
 			return SetCookieAnswer
 		}
@@ -187,6 +193,14 @@ func (j *judge) freshness(d *Decision) Reason {
 	}
 	if l.UsableOnError(j.t.ResponseAt) || l.At(j.t.ResponseAt) == StateRefresh || j.hasValidator() {
 		return None
+	}
+	switch {
+	case l.NoCache:
+		return NoCache
+	case l.Explicit && j.malformed:
+		return BadFreshness
+	case l.Fresh > 0 || l.Explicit:
+		return StaleOnArrival
 	}
 	return NoFreshness
 }

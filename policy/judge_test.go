@@ -118,7 +118,7 @@ func TestWhatIsStored(t *testing.T) {
 		{"private for one field", judged{answer: lines(`Cache-Control: max-age=60, private="x-a"`)}, Stored},
 		{"private for a field that is the answer", judged{answer: lines(`Cache-Control: max-age=60, private="content-type"`)}, Private},
 		{"no-cache with a validator", judged{answer: lines("Cache-Control: no-cache", "ETag: \"a\"")}, Stored},
-		{"no-cache without one", judged{answer: lines("Cache-Control: no-cache, max-age=60")}, NoFreshness},
+		{"no-cache without one", judged{answer: lines("Cache-Control: no-cache, max-age=60")}, NoCache},
 
 		// RFC 9111, 3.5: Authorization.
 		{"Authorization", judged{request: auth, answer: fresh}, Authorization},
@@ -148,30 +148,41 @@ func TestWhatIsStored(t *testing.T) {
 		// What one client provokes (CPDoS).
 		{"an error to a Range", judged{request: lines("Range: bytes=x"), status: 416, answer: fresh}, ErrorToRange},
 		{"200 to a Range", judged{request: lines("Range: bytes=0-1"), answer: fresh}, Stored},
-		{"an error to a long head", judged{request: lines(long), status: 400, answer: fresh}, ErrorToRange},
+		{"an error to a long head", judged{request: lines(long), status: 400, answer: fresh}, ErrorToLongHead},
 		{"200 to a long head", judged{request: lines(long), answer: fresh}, Stored},
 
 		// Vary and tags.
 		{"Vary: *", judged{answer: lines("Cache-Control: max-age=60", "Vary: Foo, *")}, VaryStar},
 		{"Vary: * on a second line", judged{answer: lines("Cache-Control: max-age=60", "Vary:", "Vary: *")}, VaryStar},
-		{"Vary with a bad name", judged{answer: lines("Cache-Control: max-age=60", "Vary: a b")}, TooManyVary},
+		{"Vary with a bad name", judged{answer: lines("Cache-Control: max-age=60", "Vary: a b")}, BadVary},
+		{"Vary by the client", judged{answer: lines("Cache-Control: max-age=60", "Vary: Accept, X-Real-IP")}, VaryClient},
+		{"Vary by the way to the client", judged{answer: lines("Cache-Control: max-age=60", "Vary: x-forwarded-for")}, VaryClient},
+		{"Vary by the request's id", judged{answer: lines("Cache-Control: max-age=60", "Vary: X-Request-ID")}, VaryClient},
 		{"16 names of Vary", judged{answer: lines("Cache-Control: max-age=60", "Vary: "+names(16))}, Stored},
 		{"17 names of Vary", judged{answer: lines("Cache-Control: max-age=60", "Vary: "+names(17))}, TooManyVary},
 		{"1000 names of Vary", judged{answer: lines("Cache-Control: max-age=60", "Vary: "+names(1000))}, TooManyVary},
 
 		// RFC 9111, 3: a lifetime, or a validator.
 		{"neither", judged{}, NoFreshness},
-		{"max-age=0", judged{answer: lines("Cache-Control: max-age=0")}, NoFreshness},
+		{"max-age=0", judged{answer: lines("Cache-Control: max-age=0")}, StaleOnArrival},
+		{"an Expires that is over", judged{answer: lines("Expires: {-1}")}, StaleOnArrival},
+		{"a lifetime that is malformed", judged{answer: lines("Cache-Control: max-age=x")}, BadFreshness},
+		{"a malformed one beside a good one", judged{answer: lines("Cache-Control: s-maxage=x, max-age=60")}, BadFreshness},
+		{"a malformed one that another outweighs", judged{answer: lines("Cache-Control: s-maxage=0, max-age=x")}, StaleOnArrival},
+		{"Expires: 0", judged{answer: lines("Expires: 0")}, BadFreshness},
+		{"two Expires", judged{answer: lines("Expires: {60}", "Expires: {60}")}, BadFreshness},
+		{"a malformed one and a validator", judged{answer: lines("Cache-Control: max-age=x", "ETag: \"a\"")}, Stored},
+		{"a heuristic lifetime that is over", judged{rules: Rules{Heuristic: true, TTL: time.Minute}, answer: lines("Age: 60")}, StaleOnArrival},
 		{"max-age=0 and a validator", judged{answer: lines("Cache-Control: max-age=0", "ETag: \"a\"")}, Stored},
 		{"an entity tag alone", judged{answer: lines("ETag: \"a\"")}, Stored},
 		{"two entity tags", judged{answer: lines("ETag: \"a\"", "ETag: \"b\"")}, NoFreshness},
 		{"a date of modification alone", judged{answer: lines("Last-Modified: {-10}")}, Stored},
 		{"a bad date of modification", judged{answer: lines("Last-Modified: yesterday")}, NoFreshness},
-		{"over at its arrival", judged{answer: lines("Cache-Control: max-age=60", "Age: 60")}, NoFreshness},
+		{"over at its arrival", judged{answer: lines("Cache-Control: max-age=60", "Age: 60")}, StaleOnArrival},
 		{"over at its arrival, with a validator", judged{answer: lines("Cache-Control: max-age=60", "Age: 60", "ETag: \"a\"")}, Stored},
 		{"over at its arrival, within its window", judged{answer: lines("Cache-Control: max-age=60, stale-while-revalidate=60", "Age: 60")}, Stored},
 		{"over at its arrival, within its window for errors", judged{answer: lines("Cache-Control: max-age=60, stale-if-error=60", "Age: 60")}, Stored},
-		{"a window if dead is no reason to store", judged{rules: Rules{StaleIfDead: time.Hour}, answer: lines("Cache-Control: max-age=0")}, NoFreshness},
+		{"a window if dead is no reason to store", judged{rules: Rules{StaleIfDead: time.Hour}, answer: lines("Cache-Control: max-age=0")}, StaleOnArrival},
 	} {
 		d := c.decide()
 		if d.Why != c.want || d.Store != (c.want == Stored) {
@@ -229,7 +240,7 @@ func TestSharedAuth(t *testing.T) {
 }
 
 func TestVaryIsNormalised(t *testing.T) {
-	d := judged{answer: lines("Cache-Control: max-age=60", "Vary: Foo ,BAR,,", "vary: foo, accept-Encoding")}.decide()
+	d := judged{answer: lines("Cache-Control: max-age=60", "Vary: Foo ,BAR,,", "vary: foo, accept-Encoding, X-Forwarded-Proto")}.decide()
 	if want := lines("accept-encoding", "bar", "foo"); !slices.Equal(d.Vary, want) {
 		t.Errorf("Vary is %q, want %q", d.Vary, want)
 	}

@@ -12,11 +12,19 @@ type languageRange struct {
 	q    int
 }
 
-// appendLanguages appends Accept-Language (RFC 9110, 12.5.4) in lower case,
-// ordered by weight and then by name: the order of equal weights means nothing.
-// A list that is long or has anything odd is taken as it is. The NUL in front,
-// which no field has, keeps the two forms apart.
-func appendLanguages(dst []byte, f Fields) (_ []byte, present bool) {
+// The first bytes of an Accept-Language in order: no field has them. So neither
+// what is taken as it came, nor what another rule has ordered and a disk has
+// kept, is taken for it.
+const (
+	languagesByWeight = 0
+	languagesSent     = 1
+)
+
+// appendLanguages appends Accept-Language (RFC 9110, 12.5.4) in lower case, with
+// its weights. Some origins go by the order of equal weights, so it counts unless
+// the route says that it does not; then they are ordered by weight and name. A
+// list that is long or has anything odd is taken as it is.
+func appendLanguages(dst []byte, f Fields, by Languages) (_ []byte, present bool) {
 	var room [maxLanguages]languageRange
 	all := room[:0]
 	for i := f.Next("accept-language", 0); i >= 0; i = f.Next("accept-language", i+1) {
@@ -33,13 +41,12 @@ func appendLanguages(dst []byte, f Fields) (_ []byte, present bool) {
 			all = append(all, languageRange{name, q})
 		}
 	}
-	slices.SortFunc(all, func(a, b languageRange) int {
-		if a.q != b.q {
-			return b.q - a.q
-		}
-		return compareFold(a.name, b.name)
-	})
-	dst = append(dst, 0)
+	form := byte(languagesSent)
+	if by == LanguagesByWeight {
+		form = languagesByWeight
+		slices.SortFunc(all, compareLanguages)
+	}
+	dst = append(dst, form)
 	for _, l := range all {
 		for _, c := range l.name {
 			dst = append(dst, lower(c))
@@ -47,6 +54,13 @@ func appendLanguages(dst []byte, f Fields) (_ []byte, present bool) {
 		dst = append(dst, ';', byte('0'+l.q/1000), byte('0'+l.q/100%10), byte('0'+l.q/10%10), byte('0'+l.q%10))
 	}
 	return dst, present
+}
+
+func compareLanguages(a, b languageRange) int {
+	if a.q != b.q {
+		return b.q - a.q
+	}
+	return compareFold(a.name, b.name)
 }
 
 // isLanguage says whether name has only what language ranges have (RFC 4647,

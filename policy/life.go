@@ -19,6 +19,7 @@ type Life struct {
 	SharedMaxAge   bool // s-maxage: stale only within SWR and SIE (5.2.2.10)
 	Explicit       bool // the origin named the lifetime
 	Soft           bool // a soft purge cut it short
+	Immutable      bool // while it is fresh no reload asks for it (RFC 8246)
 }
 
 // State is what a life is at a moment.
@@ -129,15 +130,36 @@ const (
 // 5.2.1). What only-if-cached means is left to the caller, who also looks after
 // Vary and purges.
 func Reuse(a *Ask, r *Rules, l *Life, now int64) (Use, Reason) {
-	c := &a.Control
+	use, why := l.use(&a.Control, now)
+	if use == UseServe || use == UseRefresh {
+		if refused := a.Control.refuses(l, now); refused != None {
+			return UseValidate, refused
+		}
+	}
+	return use, why
+}
+
+// refuses says why a client does not want what could be served; None if it
+// does.
+func (c *Control) refuses(l *Life, now int64) Reason {
+	stale := l.stale(now)
+	switch {
+	case c.NoCache:
+		return ClientNoCache
+	case c.HasMaxAge && l.Age(now) > c.MaxAge && !(l.Immutable && stale < 0): // RFC 8246, 2.1
+		return ClientMaxAge
+	case c.HasMinFresh && stale+c.MinFresh > 0:
+		return ClientMinFresh
+	}
+	return None
+}
+
+// use is what the life allows, with the client's max-stale.
+func (l *Life) use(c *Control, now int64) (Use, Reason) {
 	stale := l.stale(now)
 	switch {
 	case l.NoCache:
-		return UseValidate, Expired
-	case c.NoCache,
-		c.HasMaxAge && l.Age(now) > c.MaxAge,
-		c.HasMinFresh && stale+c.MinFresh > 0:
-		return UseValidate, ClientNoCache
+		return UseValidate, NoCache
 	case stale < 0:
 		return UseServe, Fresh
 	case stale < l.SWR && l.Soft:

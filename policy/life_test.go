@@ -102,6 +102,9 @@ func TestReuse(t *testing.T) {
 	honor, ignore := Rules{HonorClient: true}, Rules{}
 	shared, soft, noCache := life(60, 0, 0, 0), life(60, 0, 0, 0).Soften(at(10), 30*s), life(60, 0, 0, 0)
 	shared.SharedMaxAge, noCache.NoCache = true, true
+	fixed := life(60, 30, 0, 0)
+	fixed.Immutable = true
+	fixedSoft := fixed.Soften(at(10), 30*s)
 	for _, c := range []struct {
 		name  string
 		rules *Rules
@@ -118,14 +121,14 @@ func TestReuse(t *testing.T) {
 		{"a window for errors is none for now", &ignore, "", life(60, 0, 30, 0), 70, UseValidate, Expired},
 		{"softly purged", &ignore, "", soft, 20, UseRefresh, SoftPurged},
 		{"softly purged, over", &ignore, "", soft, 50, UseValidate, Expired},
-		{"no-cache answers are validated", &ignore, "", noCache, 1, UseValidate, Expired},
+		{"no-cache answers are validated", &ignore, "", noCache, 1, UseValidate, NoCache},
 		{"the client's no-cache", &honor, "no-cache", life(60, 0, 0, 0), 1, UseValidate, ClientNoCache},
 		{"the client's no-cache, ignored", &ignore, "no-cache", life(60, 0, 0, 0), 1, UseServe, Fresh},
-		{"max-age=0", &honor, "max-age=0", life(60, 0, 0, 0), 1, UseValidate, ClientNoCache},
+		{"max-age=0", &honor, "max-age=0", life(60, 0, 0, 0), 1, UseValidate, ClientMaxAge},
 		{"young enough", &honor, "max-age=10", life(60, 0, 0, 0), 10, UseServe, Fresh},
-		{"too old", &honor, "max-age=10", life(60, 0, 0, 0), 10.5, UseValidate, ClientNoCache},
+		{"too old", &honor, "max-age=10", life(60, 0, 0, 0), 10.5, UseValidate, ClientMaxAge},
 		{"fresh long enough", &honor, "min-fresh=10", life(60, 0, 0, 0), 50, UseServe, Fresh},
-		{"not fresh long enough", &honor, "min-fresh=10", life(60, 0, 0, 0), 51, UseValidate, ClientNoCache},
+		{"not fresh long enough", &honor, "min-fresh=10", life(60, 0, 0, 0), 51, UseValidate, ClientMinFresh},
 		{"stale enough for max-stale", &honor, "max-stale=10", life(60, 0, 0, 0), 70, UseServe, ClientStale},
 		{"too stale for max-stale", &honor, "max-stale=10", life(60, 0, 0, 0), 71, UseValidate, Expired},
 		{"any stale", &honor, "max-stale", life(60, 0, 0, 0), 1e6, UseServe, ClientStale},
@@ -133,7 +136,17 @@ func TestReuse(t *testing.T) {
 		{"must-revalidate forbids max-stale", &honor, "max-stale", must(life(60, 0, 0, 0)), 61, UseValidate, Expired},
 		{"so does s-maxage (5.2.2.10)", &honor, "max-stale", shared, 61, UseValidate, Expired},
 		{"so does a soft purge", &honor, "max-stale", soft, 60, UseValidate, Expired},
-		{"max-age beside max-stale", &honor, "max-stale, max-age=65", life(60, 0, 0, 0), 66, UseValidate, ClientNoCache},
+		{"a reload of what is immutable (RFC 8246)", &honor, "max-age=0", fixed, 59, UseServe, Fresh},
+		{"any max-age of it", &honor, "max-age=10", fixed, 59, UseServe, Fresh},
+		{"but no-cache", &honor, "no-cache, max-age=0", fixed, 1, UseValidate, ClientNoCache},
+		{"and min-fresh", &honor, "min-fresh=10", fixed, 51, UseValidate, ClientMinFresh},
+		{"a reload of it when it is stale", &honor, "max-age=0", fixed, 60, UseValidate, ClientMaxAge},
+		{"a reload of it after a soft purge", &honor, "max-age=0", fixedSoft, 10, UseValidate, ClientMaxAge},
+		{"max-age beside max-stale", &honor, "max-stale, max-age=65", life(60, 0, 0, 0), 66, UseValidate, ClientMaxAge},
+		{"no-cache beside all else", &honor, "max-age=0, no-cache, min-fresh=90", life(60, 0, 0, 0), 1, UseValidate, ClientNoCache},
+		{"no-cache of what is stale in any case", &honor, "no-cache", life(60, 0, 0, 0), 70, UseValidate, Expired},
+		{"no-cache within a window", &honor, "no-cache", life(60, 30, 0, 0), 70, UseValidate, ClientNoCache},
+		{"the answer's no-cache beside the client's", &honor, "no-cache", noCache, 1, UseValidate, NoCache},
 	} {
 		lines := []string{}
 		if c.cc != "" {

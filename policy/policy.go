@@ -43,10 +43,16 @@ type Rules struct {
 	Cookies        Cookies
 	CloseDelimited bool // close_delimited: store
 
+	// Targeted are the fields that are asked before Cache-Control, in order
+	// (RFC 9213), by canonical names: targeted. nil is CDN-Cache-Control alone.
+	Targeted []string
+
 	TagHeaders []string // purge.tag_headers, canonical names
 	Tags       []string // routes[].tags, added to every object
 	MaxTags    int      // limits.tags; 0 = 64
 	MaxVary    int      // limits.vary_names; 0 = 16
+
+	Languages Languages // vary.accept_language
 
 	Key KeyRules
 }
@@ -63,7 +69,7 @@ type SetCookie uint8
 
 // The values of set_cookie.
 const (
-	SetCookieBypass SetCookie = iota // not stored, unless s-maxage or CDN-Cache-Control allows it
+	SetCookieBypass SetCookie = iota // not stored, unless s-maxage or a targeted field allows it
 	SetCookieStore                   // stored like any other field
 	SetCookieStrip                   // removed, then stored
 )
@@ -76,6 +82,15 @@ const (
 	CookiesForward Cookies = iota // to the origin; stored only with explicit freshness
 	CookiesStrip                  // removed before the lookup
 	CookiesBypass                 // such a request bypasses the cache
+)
+
+// Languages says which values of Accept-Language select the same variant.
+type Languages uint8
+
+// The values of vary.accept_language.
+const (
+	LanguagesSent     Languages = iota // the same ranges and weights in the same order
+	LanguagesByWeight                  // in any order: it means nothing where weights are equal
 )
 
 // Response is an origin's answer as the judge sees it. Header must not be

@@ -1,13 +1,80 @@
 package policy
 
 import (
+	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/dunglas/httpsfv"
 )
 
-// TargetedDirectives reads a targeted field, CDN-Cache-Control (RFC 9213), as a
+// MaxTargeted is how many targeted fields a route may name.
+const MaxTargeted = 8
+
+// defaultTargeted is what Rules.Targeted stands for when it is nil.
+var defaultTargeted = []string{"Cdn-Cache-Control"}
+
+// targeted lists the fields that are asked before Cache-Control.
+func (r *Rules) targeted() []string {
+	if r.Targeted == nil {
+		return defaultTargeted
+	}
+	return r.Targeted
+}
+
+// Hidden lists, by their canonical names, the fields that are for us alone and
+// are not delivered: tags, and those that say how long a cache keeps an answer.
+// Cache-Groups is for caches of all kinds and stays.
+func (r *Rules) Hidden() []string {
+	hidden := []string{"Surrogate-Key", "Cache-Tag", "Surrogate-Control"}
+	for _, list := range [][]string{r.targeted(), r.TagHeaders} {
+		for _, name := range list {
+			if name = http.CanonicalHeaderKey(name); name != "Cache-Groups" && !slices.Contains(hidden, name) {
+				hidden = append(hidden, name)
+			}
+		}
+	}
+	return hidden
+}
+
+// MayTarget says whether a field, by its canonical name, can be a targeted one.
+// It is hidden from clients, so it must be none that an answer needs or that
+// has a meaning and a syntax of its own.
+func MayTarget(name string) bool {
+	switch name {
+	case "Cache-Groups", "Cache-Tag", "Etag", "Last-Modified", "Location", "Pragma",
+		"Set-Cookie", "Set-Cookie2", "Surrogate-Key", "Warning", "Www-Authenticate":
+		return false
+	}
+	return isToken(name) && !essential(name) && !IsHopByHop(name)
+}
+
+// source says where the directives of an answer are from.
+type source uint8
+
+const (
+	fromCacheControl source = iota
+	fromSurrogate           // Surrogate-Control
+	fromTargeted            // a field of Rules.Targeted
+)
+
+// directives reads what an origin says about caching, from the first that says
+// something: the route's targeted fields in their order (RFC 9213, 2.2),
+// Surrogate-Control, Cache-Control.
+func (r *Rules) directives(h http.Header) (source, Directives) {
+	for _, name := range r.targeted() {
+		if d, ok := TargetedDirectives(h[name]); ok {
+			return fromTargeted, d
+		}
+	}
+	if d, ok := SurrogateDirectives(h["Surrogate-Control"]); ok {
+		return fromSurrogate, d
+	}
+	return fromCacheControl, ReadDirectives(h["Cache-Control"])
+}
+
+// TargetedDirectives reads a targeted field, like CDN-Cache-Control (RFC 9213), as a
 // dictionary of structured fields (RFC 9651). It is false, and the field as if
 // it were absent, when that is empty, malformed, or has a directive of the
 // wrong type.
@@ -61,7 +128,7 @@ const maxDelta = 1<<31 - 1
 func (d *Delta) member(m httpsfv.Member) bool {
 	item, _ := m.(httpsfv.Item)
 	n, ok := item.Value.(int64)
-	*d = Delta{ok, time.Duration(min(max(n, 0), maxDelta)) * time.Second}
+	*d = Delta{Set: ok, Span: time.Duration(min(max(n, 0), maxDelta)) * time.Second}
 	return ok
 }
 

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -42,6 +43,21 @@ func Freshens(v *Validators, fresh http.Header) bool {
 	return tag == "" // with a tag that the stored answer never had it is another's
 }
 
+// Outdated says whether the answer to a HEAD shows that what is stored for GET
+// is not what the origin has now (RFC 9111, 4.3.5): a validator or the length is
+// another one. size is -1 when it is not known.
+func Outdated(v *Validators, size int64, head http.Header) bool {
+	if !Freshens(v, head) {
+		return true
+	}
+	lines := head["Content-Length"]
+	if size < 0 || len(lines) != 1 {
+		return false
+	}
+	n, err := strconv.ParseInt(strings.Trim(lines[0], " \t"), 10, 64)
+	return err == nil && n != size
+}
+
 // keptByUpdate says whether the stored value of a field outlives a 304.
 func keptByUpdate(name string, r *Rules) bool {
 	switch name {
@@ -76,8 +92,11 @@ func ConnectionNames(h http.Header) map[string]bool {
 			name = http.CanonicalHeaderKey(strings.Trim(name, " \t"))
 			switch name {
 			case "", "Host", "Content-Length", "Cache-Control", "Age",
-				"Set-Cookie", "Date", "Expires", "Vary":
+				"Set-Cookie", "Date", "Expires", "Surrogate-Control", "Vary":
 				continue
+			}
+			if strings.HasSuffix(name, "-Cache-Control") {
+				continue // RFC 9213, 3: so targeted fields are called
 			}
 			if names == nil {
 				names = make(map[string]bool)

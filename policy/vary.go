@@ -9,6 +9,10 @@ import (
 
 // readVary returns the names of all Vary lines in lower case, sorted, without
 // doubles (RFC 9111, 4.1), or the reason why such an answer is not stored.
+//
+// Some fields the origin gets from edge, whatever the client sent. One that names
+// the client or the request selects nothing that another might have; the scheme
+// is in the key already, and a client's X-Forwarded-Proto makes no variant.
 func readVary(lines []string, most int) ([]string, Reason) {
 	var names []string
 	for _, line := range lines {
@@ -19,10 +23,18 @@ func readVary(lines []string, most int) ([]string, Reason) {
 				continue
 			case name == "*":
 				return nil, VaryStar
-			case !isToken(name), len(names) == 2*most:
+			case !isToken(name):
+				return nil, BadVary
+			case len(names) == 2*most:
 				return nil, TooManyVary
 			}
-			names = append(names, strings.ToLower(name))
+			switch name = strings.ToLower(name); name {
+			case "x-forwarded-for", "x-real-ip", "x-request-id":
+				return nil, VaryClient
+			case "x-forwarded-proto":
+				continue
+			}
+			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
@@ -38,7 +50,8 @@ func readVary(lines []string, most int) ([]string, Reason) {
 // equal. Lines of one name are combined, blanks after commas normalised;
 // Accept-Encoding and Accept-Language are reduced to what they mean. It
 // allocates only when dst lacks room.
-func AppendSelector(dst []byte, vary []string, f Fields) []byte {
+func AppendSelector(dst []byte, vary []string, a *Ask) []byte {
+	f := a.Fields
 	for _, name := range vary {
 		at := len(dst)
 		dst = append(dst, 0, 0, 0, 0)
@@ -47,7 +60,7 @@ func AppendSelector(dst []byte, vary []string, f Fields) []byte {
 		case "accept-encoding":
 			dst = CanonicalEncodings(dst, f)
 		case "accept-language":
-			dst, present = appendLanguages(dst, f)
+			dst, present = appendLanguages(dst, f, a.Languages)
 		default:
 			dst, present = appendCombined(dst, name, f)
 		}

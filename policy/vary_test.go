@@ -28,24 +28,61 @@ func TestSelectorsMatchWhatMeansTheSame(t *testing.T) {
 		{"blanks within a value count", "foo", lines("Foo: 1 2"), lines("Foo: 12"), false},
 		{"blanks in quotes count", "foo", lines(`Foo: "1,2"`), lines(`Foo: "1, 2"`), false},
 		{"an escaped mark does not end quotes", "foo", lines(`Foo: "\"1,2"`), lines(`Foo: "\"1, 2"`), false},
-		{"languages in another order", "accept-language", lines("Accept-Language: en, de"), lines("Accept-Language: de, en"), true},
+		{"languages in another order", "accept-language", lines("Accept-Language: en, de"), lines("Accept-Language: de, en"), false},
+		{"with other weights in another order", "accept-language", lines("Accept-Language: en, de;q=0.5"), lines("Accept-Language: de;q=0.5, en"), false},
 		{"languages in another case", "accept-language", lines("Accept-Language: en, de"), lines("Accept-Language: eN, De"), true},
 		{"languages with blanks", "accept-language", lines("Accept-Language: en, de"), lines("Accept-Language:  en ,   de"), true},
-		{"q=1 is the default", "accept-language", lines("Accept-Language: en, de"), lines("Accept-Language: de;q=1.0, en; q=1"), true},
+		{"q=1 is the default", "accept-language", lines("Accept-Language: en, de"), lines("Accept-Language: en;q=1.0, de; q=1"), true},
 		{"another weight", "accept-language", lines("Accept-Language: en, de;q=0.5"), lines("Accept-Language: en, de;q=0.6"), false},
 		{"weights the other way round", "accept-language", lines("Accept-Language: en, de;q=0.5"), lines("Accept-Language: de, en;q=0.5"), false},
 		{"another language", "accept-language", lines("Accept-Language: en"), lines("Accept-Language: en-gb"), false},
 		{"odd languages are taken as they are", "accept-language", lines("Accept-Language: en;x=1"), lines("Accept-Language: en;x=2"), false},
 		{"an odd one is no good one", "accept-language", lines("Accept-Language: en;q=x"), lines("Accept-Language: en;q=0"), false},
-		{"17 languages in another order", "accept-language",
-			lines("Accept-Language: a," + strings.Repeat("b,", 16)), lines("Accept-Language: " + strings.Repeat("b,", 16) + "a"), false},
+		{"no language and an empty list of them", "accept-language", nil, lines("Accept-Language:"), false},
 		{"codings in another order", "accept-encoding", lines("Accept-Encoding: gzip, br"), lines("Accept-Encoding: br;q=0.1, GZIP"), true},
 		{"a refused coding", "accept-encoding", lines("Accept-Encoding: gzip"), lines("Accept-Encoding: gzip;q=0"), false},
 	} {
 		vary := strings.Fields(c.vary)
-		a, b := AppendSelector(nil, vary, fields(c.a...)), AppendSelector(nil, vary, fields(c.b...))
+		a, b := AppendSelector(nil, vary, askOf(fields(c.a...))), AppendSelector(nil, vary, askOf(fields(c.b...)))
 		if bytes.Equal(a, b) != c.same {
 			t.Errorf("%s: %q and %q", c.name, a, b)
+		}
+	}
+}
+
+// TestLanguagesByWeight: the route says that order means nothing.
+func TestLanguagesByWeight(t *testing.T) {
+	for _, c := range []struct {
+		name, a, b string
+		same       bool
+	}{
+		{"another order", "en, de", "de, en", true},
+		{"another order, blanks and case", "en,  DE;q=0.5 , fr", "fr, EN, de; q=0.50", true},
+		{"another weight", "en, de;q=0.5", "en, de;q=0.6", false},
+		{"weights the other way round", "en, de;q=0.5", "de, en;q=0.5", false},
+		{"another language", "en, de", "en, fr", false},
+		{"an odd one is taken as it is", "en;x=1, de", "de, en;x=1", false},
+		{"16 in another order", strings.Repeat("b,", 15) + "a", "a," + strings.Repeat("b,", 15), true},
+		{"17 are taken as they are", strings.Repeat("b,", 16) + "a", "a," + strings.Repeat("b,", 16), false},
+	} {
+		vary := lines("accept-language")
+		a := AppendSelector(nil, vary, &Ask{Fields: fields("Accept-Language: " + c.a), Languages: LanguagesByWeight})
+		b := AppendSelector(nil, vary, &Ask{Fields: fields("Accept-Language: " + c.b), Languages: LanguagesByWeight})
+		if bytes.Equal(a, b) != c.same {
+			t.Errorf("%s: %q and %q", c.name, a, b)
+		}
+	}
+}
+
+// TestLanguagesOfAnotherRule: what a disk has kept under one rule is never
+// selected by the other, even if the list is the same.
+func TestLanguagesOfAnotherRule(t *testing.T) {
+	vary := lines("accept-language")
+	for _, list := range []string{"en", "en, de", ""} {
+		f := fields("Accept-Language: " + list)
+		sent := AppendSelector(nil, vary, &Ask{Fields: f})
+		if weighed := AppendSelector(nil, vary, &Ask{Fields: f, Languages: LanguagesByWeight}); bytes.Equal(sent, weighed) {
+			t.Errorf("%q is %q by both rules", list, sent)
 		}
 	}
 }
@@ -57,16 +94,16 @@ func FuzzSelector(f *testing.F) {
 	f.Add([]byte(""), []byte("x"), false)
 	f.Fuzz(func(t *testing.T, a, b []byte, bothFoo bool) {
 		vary := []string{"bar", "foo"}
-		one := AppendSelector(nil, vary, Fields{{[]byte("foo"), a}, {[]byte("bar"), b}})
-		if two := AppendSelector(nil, vary, Fields{{[]byte("Bar"), b}, {[]byte("Foo"), a}}); !bytes.Equal(one, two) {
+		one := AppendSelector(nil, vary, askOf(Fields{{[]byte("foo"), a}, {[]byte("bar"), b}}))
+		if two := AppendSelector(nil, vary, askOf(Fields{{[]byte("Bar"), b}, {[]byte("Foo"), a}})); !bytes.Equal(one, two) {
 			t.Errorf("the order of fields counts: %q %q", one, two)
 		}
 		longer := append(bytes.Clone(a), 'x')
-		if two := AppendSelector(nil, vary, Fields{{[]byte("foo"), longer}, {[]byte("bar"), b}}); bytes.Equal(one, two) {
+		if two := AppendSelector(nil, vary, askOf(Fields{{[]byte("foo"), longer}, {[]byte("bar"), b}})); bytes.Equal(one, two) {
 			t.Errorf("%q and %q are one variant", a, longer)
 		}
 		for _, name := range []string{"accept-language", "accept-encoding"} {
-			got := AppendSelector(nil, []string{name}, Fields{{[]byte(name), a}, {[]byte(name), b}})
+			got := AppendSelector(nil, []string{name}, askOf(Fields{{[]byte(name), a}, {[]byte(name), b}}))
 			if len(got) < 4 {
 				t.Errorf("%s %q %q: %q", name, a, b, got)
 			}
@@ -105,3 +142,5 @@ func TestCanonicalEncodings(t *testing.T) {
 		t.Errorf("no line is %q", got)
 	}
 }
+
+func askOf(f Fields) *Ask { return &Ask{Fields: f} }

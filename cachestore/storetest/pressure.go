@@ -98,7 +98,7 @@ func concurrentCommits(t *testing.T, s cachestore.Store) {
 		t.Fatalf("%d variants, want 4", len(r.Variants))
 	}
 	for g := range 4 {
-		v, _ := r.Select(fields(fmt.Sprint(g)), nil)
+		v, _ := r.Select(asking(fmt.Sprint(g)), nil)
 		if v == nil || v.Body.Chunk(0)[0] != byte(g*50+49) {
 			t.Errorf("selection %d: not its last commit", g)
 		}

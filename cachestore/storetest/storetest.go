@@ -70,13 +70,13 @@ func Variant(selector string) *cachestore.Variant {
 	v := &cachestore.Variant{Head: cachestore.NewHead(200, http.Header{"Etag": {`"1"`}}, nil)}
 	if selector != "" {
 		v.Vary = []string{"x"}
-		v.Selector = policy.AppendSelector(nil, v.Vary, fields(selector))
+		v.Selector = policy.AppendSelector(nil, v.Vary, asking(selector))
 	}
 	return v
 }
 
-func fields(x string) policy.Fields {
-	return policy.Fields{{Name: []byte("X"), Value: []byte(x)}}
+func asking(x string) *policy.Ask {
+	return &policy.Ask{Fields: policy.Fields{{Name: []byte("X"), Value: []byte(x)}}}
 }
 
 // Put stores content under k and returns the error of the step that refused.

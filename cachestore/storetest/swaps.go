@@ -19,7 +19,7 @@ func replacesVariant(t *testing.T, s cachestore.Store) {
 		t.Fatalf("variants %v, want the new a, then b", r.Variants)
 	}
 	for x, want := range map[string]*cachestore.Variant{"a": a, "b": b, "c": nil} {
-		if got, _ := r.Select(fields(x), nil); got != want {
+		if got, _ := r.Select(asking(x), nil); got != want {
 			t.Errorf("select x=%s: %p, want %p", x, got, want)
 		}
 	}
@@ -29,12 +29,12 @@ func replacesVariant(t *testing.T, s cachestore.Store) {
 	if err := Put(s, k, y, nil); err != nil {
 		t.Fatal(err)
 	}
-	asked := policy.Fields{{Name: []byte("Y"), Value: []byte("a")}}
+	asked := &policy.Ask{Fields: policy.Fields{{Name: []byte("Y"), Value: []byte("a")}}}
 	if got, _ := load(t, s, k).Select(asked, nil); got != nil {
 		t.Errorf("the newest varies by y: y=a selected %p, which varies by x", got)
 	}
 	plain := put(t, s, k, "", Content(4, 100))
-	if got, _ := load(t, s, k).Select(fields("b"), nil); got != plain {
+	if got, _ := load(t, s, k).Select(asking("b"), nil); got != plain {
 		t.Errorf("after an answer without Vary: selected %p, want that one", got)
 	}
 }
@@ -49,7 +49,7 @@ func variantLimit(t *testing.T, s cachestore.Store) {
 		t.Fatalf("%d variants, want %d", len(r.Variants), cachestore.MaxVariants)
 	}
 	for i, present := range map[int]bool{0: false, 2: false, 3: true, cachestore.MaxVariants + 2: true} {
-		if v, _ := r.Select(fields(fmt.Sprint("v", i)), nil); (v != nil) != present {
+		if v, _ := r.Select(asking(fmt.Sprint("v", i)), nil); (v != nil) != present {
 			t.Errorf("variant %d is there: %v, want %v", i, v != nil, present)
 		}
 	}
@@ -105,7 +105,7 @@ func renewed(t *testing.T, s cachestore.Store) {
 	if !s.Replace(k, r, r.With(n)) {
 		t.Fatal("swap refused")
 	}
-	got, _ := load(t, s, k).Select(fields("a"), nil)
+	got, _ := load(t, s, k).Select(asking("a"), nil)
 	if got != n || got.Body != v.Body || got.Hits() != 5 || got.Checked() != 7 {
 		t.Errorf("renewed: same body %v, %d hits, checked to %d, want 5 hits and 7", got.Body == v.Body, got.Hits(), got.Checked())
 	}

@@ -206,6 +206,8 @@ func (r *routeSettings) compile(s *settings) edge.Route {
 			SetCookie:      map[string]policy.SetCookie{"store": policy.SetCookieStore, "strip": policy.SetCookieStrip}[r.setCookie],
 			Cookies:        map[string]policy.Cookies{"strip": policy.CookiesStrip, "bypass": policy.CookiesBypass}[r.cookies],
 			CloseDelimited: r.closeDelimited,
+			Targeted:       r.targeted,
+			Languages:      map[string]policy.Languages{"by_weight": policy.LanguagesByWeight}[r.languages],
 			TagHeaders:     s.purge.tagHeaders, Tags: r.tags, MaxTags: s.limits.tags, MaxVary: s.limits.varyNames,
 			Key: policy.KeyRules{
 				Allow: r.key.allow, Ignore: r.key.ignore, Sort: r.key.sort,

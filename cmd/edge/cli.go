@@ -9,6 +9,7 @@ type commandLine struct {
 	Disk    diskVerb    `cmd:"" help:"Show, check or compact the disk tier of a running edge."`
 	Top     topVerb     `cmd:"" help:"Show what a running edge does now."`
 	Log     logVerb     `cmd:"" help:"Follow the requests of a running edge."`
+	Reasons reasonsVerb `cmd:"" help:"Explain the reasons that logs, metrics and Cache-Status give."`
 	Bench   benchVerb   `cmd:"" help:"Make workloads and replay them."`
 	Health  healthVerb  `cmd:"" help:"Ask a running edge whether it is ready."`
 	Version versionVerb `cmd:"" help:"Say which edge this is."`

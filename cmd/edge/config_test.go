@@ -49,7 +49,7 @@ func TestReferenceIsTheDefaults(t *testing.T) {
 	r := got.routes[0]
 	for name, pair := range map[string][2]any{
 		"stale": {r.stale, route.stale}, "path": {r.path, route.path}, "set_cookie": {r.setCookie, route.setCookie},
-		"cookies": {r.cookies, route.cookies}, "ttl.max": {r.ttl.max, route.ttl.max}, "ttl.heuristic_max": {r.ttl.heuristicMax, route.ttl.heuristicMax},
+		"cookies": {r.cookies, route.cookies}, "targeted": {r.targeted, route.targeted}, "vary": {r.languages, route.languages}, "ttl.max": {r.ttl.max, route.ttl.max}, "ttl.heuristic_max": {r.ttl.heuristicMax, route.ttl.heuristicMax},
 	} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {
 			t.Errorf("routes.%s: %v, want %v", name, pair[0], pair[1])
@@ -92,7 +92,10 @@ routes:
     request_headers: {set: {x-b: "1 2"}, remove: [X-C]}
     response_headers: {set: {x-d: ""}, remove: [Server]}
     tags: [t1]
+    targeted: [edge-cache-control, CDN-Cache-Control]
+    vary: {accept_language: by_weight}
   - upstream: b
+    targeted: []
     key: {query: {ignore: ["utm_*"]}}
 hosts: [H.example]
 trusted: [10.0.0.0/8, "::1"]
@@ -123,9 +126,11 @@ cache_status: {id: node-1, detail: true}
 			status: map[int]time.Duration{404: 10 * time.Second, 503: 0}}},
 		"stale":            {r.stale, staleSettings{staleSpan{true, 5 * time.Second}, staleSpan{true, 0}, 6 * time.Second, true}},
 		"key":              {r.key, keySettings{allow: []string{"q"}, sort: true, headers: []string{"X-A"}, cookies: []string{"sid"}, noVarySearch: true}},
-		"switches":         {[]any{r.honorClient, r.setCookie, r.cookies, r.closeDelimited}, []any{true, "strip", "bypass", true}},
+		"switches":         {[]any{r.honorClient, r.setCookie, r.cookies, r.closeDelimited, r.languages}, []any{true, "strip", "bypass", true, "by_weight"}},
 		"request_headers":  {[]any{r.request.Set, r.request.Remove}, []any{map[string]string{"X-B": "1 2"}, []string{"X-C"}}},
 		"response_headers": {[]any{r.response.Set, r.response.Remove}, []any{map[string]string{"X-D": ""}, []string{"Server"}}},
+		"targeted":         {r.targeted, []string{"Edge-Cache-Control", "Cdn-Cache-Control"}},
+		"targeted: none":   {s.routes[1].targeted, []string{}},
 		"tags":             {r.tags, []string{"t1"}},
 		"ignore":           {s.routes[1].key.ignore, []string{"utm_*"}},
 		"hosts":            {s.hosts, []string{"h.example"}},
@@ -187,6 +192,13 @@ func TestWrongConfiguration(t *testing.T) {
 		{"a header name with a blank", "routes: [{request_headers: {remove: [\"a b\"]}}]", "give a name"},
 		{"a path that is none", "routes: [{match: {path: img}}]", "give a path that begins with /"},
 		{"a tag with a blank", "routes: [{tags: [\"a b\"]}]", "without blanks and commas"},
+		{"a targeted field that is no name", "routes:\n  - targeted:\n      - CDN-Cache-Control\n      - a b", "edge.yaml:4:9: routes[0].targeted[1]: \"a b\" is not right; give the name of a header field"},
+		{"a targeted field that clients need", "routes: [{targeted: [Cache-Control]}]", "routes[0].targeted[0]: \"Cache-Control\" is not right; a targeted field is hidden"},
+		{"a targeted field with a syntax of its own", "routes: [{targeted: [surrogate-control]}]", "a targeted field is hidden"},
+		{"a targeted field twice", "routes: [{targeted: [a-cache-control, A-Cache-Control]}]", "routes[0].targeted[1]: \"A-Cache-Control\" is not right; it is in the list already"},
+		{"too many targeted fields", "routes:\n  - targeted: [a, b, c, d, e, f, g, h,\n      i]", "edge.yaml:3:7: routes[0].targeted[8]: at most 8 fields"},
+		{"targeted fields that are no list", "routes: [{targeted: CDN-Cache-Control}]", "give a list"},
+		{"another way to compare languages", "routes: [{vary: {accept_language: weight}}]", "routes[0].vary.accept_language: \"weight\" is not right; give sent or by_weight"},
 		{"a certificate without key", "tls: {certs: [{cert: a}]}", "tls.certs[0]: give both cert and key"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

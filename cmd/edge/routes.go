@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"edgecache/edge"
+	"edgecache/policy"
 )
 
 var (
@@ -79,6 +80,12 @@ func (r *routeSettings) schema() map[string]func(value) {
 		"request_headers":  func(v value) { r.request = headerRules(v) },
 		"response_headers": func(v value) { r.response = headerRules(v) },
 		"tags":             func(v value) { r.tags = tagList(v) },
+		"targeted":         func(v value) { r.targeted = targetedNames(v) },
+		"vary": func(v value) {
+			v.keys(map[string]func(value){
+				"accept_language": func(v value) { r.languages = v.choice("sent", "by_weight") },
+			})
+		},
 	}
 }
 
@@ -203,6 +210,30 @@ func fieldNames(v value) []string {
 			item.want("give a name: letters, digits and -")
 		}
 		all = append(all, s)
+	})
+	return all
+}
+
+// targetedNames reads the fields that are asked before Cache-Control (RFC
+// 9213), in order. An empty list is none.
+func targetedNames(v value) []string {
+	all := []string{}
+	v.list(func(item value) {
+		s, ok := item.scalar("give the name of a header field, like CDN-Cache-Control")
+		name := http.CanonicalHeaderKey(s)
+		switch {
+		case !ok:
+		case !tokenPattern.MatchString(s):
+			item.want("give the name of a header field, like CDN-Cache-Control")
+		case !policy.MayTarget(name):
+			item.want("a targeted field is hidden from clients, and this one has another meaning; give one like CDN-Cache-Control")
+		case slices.Contains(all, name):
+			item.want("it is in the list already")
+		case len(all) == policy.MaxTargeted:
+			item.wrong("at most %d fields; take this one out", policy.MaxTargeted)
+		default:
+			all = append(all, name)
+		}
 	})
 	return all
 }

@@ -90,6 +90,8 @@ type routeSettings struct {
 	request        edge.HeaderRules
 	response       edge.HeaderRules
 	tags           []string
+	targeted       []string // canonical names
+	languages      string   // vary.accept_language
 }
 
 type ttlSettings struct {
@@ -153,5 +155,7 @@ func defaultRoute() routeSettings {
 		stale:     staleSettings{ifDead: 24 * time.Hour},
 		setCookie: "bypass",
 		cookies:   "forward",
+		targeted:  []string{"Cdn-Cache-Control"},
+		languages: "sent",
 	}
 }

@@ -140,3 +140,22 @@ func varyChanges(t *testing.T) {
 	s.miss("A=2 B=9", "/x", "A: 2", "B: 9")
 	s.miss("A=1 B=7", "/x", "A: 1", "B: 7") // the old one says nothing of B
 }
+
+// TestVaryByWhatEdgeWrites: the origin gets these fields from us, so what a
+// client sends under their names selects nothing, and what differs from client
+// to client is nobody else's.
+func TestVaryByWhatEdgeWrites(t *testing.T) {
+	s := open(t, edgetest.Config{})
+	for _, name := range []string{"X-Forwarded-For", "X-Real-IP", "X-Request-Id"} {
+		s.origin.On("/"+name, edgetest.Text(200, "yours alone", fresh, "Vary: "+name))
+		s.miss("yours alone", "/"+name)
+		s.miss("yours alone", "/"+name)
+		s.asked(2, "/"+name)
+	}
+	s.origin.OnFunc("/scheme", func(r edgetest.Seen) edgetest.Answer {
+		return edgetest.Text(200, r.Header.Get("X-Forwarded-Proto"), fresh, "Vary: X-Forwarded-Proto")
+	})
+	s.miss("http", "/scheme")
+	s.hit("http", "/scheme", "X-Forwarded-Proto: https") // nobody whom we trust
+	s.asked(1, "/scheme")
+}
