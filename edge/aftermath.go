@@ -17,6 +17,7 @@ type aftermath struct {
 	end func() // says that nothing of it will be stored any more
 	// may says that a POST's answer may be kept; the key is there then.
 	may  bool
+	head bool    // a HEAD's answer may tell about the base
 	post *posted // that is being kept
 }
 
@@ -24,7 +25,7 @@ type aftermath struct {
 // stored, before the request goes up.
 func (e *Engine) await(s *Session) *aftermath {
 	a := &aftermath{e: e, s: s, end: func() {}}
-	if a.may = e.mayKeep(s); a.may {
+	if a.may, a.head = e.mayKeep(s), learns(s); a.may || a.head {
 		a.seq, a.end = e.index.Begin()
 	}
 	return a
@@ -32,6 +33,10 @@ func (e *Engine) await(s *Session) *aftermath {
 
 // land does what the head of the answer asks for, before a byte of it goes out.
 func (a *aftermath) land(res *http.Response) {
+	if a.head {
+		a.learn(res)
+		return
+	}
 	entries := a.e.invalidated(a.s, res)
 	if !a.may || res.StatusCode != http.StatusOK {
 		a.e.cfg.Purges.Invalidate(entries)

@@ -43,7 +43,7 @@ func TestPostIsStoredForALaterGet(t *testing.T) {
 		"private":                  {edgetest.Text(200, "posted", "Cache-Control: private, max-age=60", located), nil, policy.Private},
 		"a person's":               {edgetest.Text(200, "posted", fresh, located), []string{"Authorization: Basic eA=="}, policy.Authorization},
 		"an odd coding":            {edgetest.Text(200, "posted", fresh, located, "Content-Encoding: deflate"), nil, policy.Method},
-		"cut": {edgetest.Script(edgetest.Bytes("HTTP/1.1 200 OK\r\n" + fresh + "\r\n" + located + "\r\nContent-Length: 9\r\n\r\npost"), edgetest.Cut()),
+		"cut": {edgetest.Script(edgetest.Bytes("HTTP/1.1 200 OK\r\n"+fresh+"\r\n"+located+"\r\nContent-Length: 9\r\n\r\npost"), edgetest.Cut()),
 			nil, policy.Aborted},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -237,4 +237,3 @@ func TestPostOnDisk(t *testing.T) {
 	s.hit(body, "/x")
 	s.asked(1, "/x")
 }
-
