@@ -52,8 +52,11 @@ func (e *Engine) answer(s *Session, status int, h http.Header, body []byte) {
 // refuse ends the request with an error status. What the client reads never
 // carries inner detail.
 func (e *Engine) refuse(s *Session, status int, why policy.Reason) {
-	if s.Cache.Status == CacheNone {
+	switch {
+	case s.Cache.Status == CacheNone:
 		s.Cache.Status = CacheBypass
+	case s.state.forward == "":
+		s.state.forward = s.lookupMissed() // as long as the reason says it
 	}
 	s.Cache.Reason = why
 	h := http.Header{"Cache-Control": {"no-store"}}
