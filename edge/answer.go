@@ -59,7 +59,11 @@ func (e *Engine) refuse(s *Session, status int, why policy.Reason) {
 		s.state.forward = s.lookupMissed() // as long as the reason says it
 	}
 	s.Cache.Reason = why
+	s.state.fault = proxyError(s.Err, status, why)
 	h := http.Header{"Cache-Control": {"no-store"}}
+	if theirs := proxyStatusOf(s); len(theirs) > 0 {
+		h["Proxy-Status"] = theirs
+	}
 	if status == http.StatusMethodNotAllowed {
 		h.Set("Allow", "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE")
 	}

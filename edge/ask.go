@@ -148,7 +148,7 @@ func (e *Engine) attempt(s *Session, q *question, peer *origin.Peer, pool *origi
 	}
 	if unasked(req, res) {
 		res.Body.Close()
-		return nil, fmt.Errorf("%w: status %d that nobody asked for", ErrBadUpstream, res.StatusCode)
+		return nil, &unaskedError{res.StatusCode}
 	}
 	peer.ReportSuccess()
 	s.Response, s.ResponseReceived = res, true

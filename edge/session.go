@@ -108,6 +108,7 @@ type scratch struct {
 	forward      string // why the lookup led to the origin: a token of RFC 9211, 2.2
 	followed     bool   // the answer is one that another request asked for
 	followStatus int    // and the origin's status; 0: none came
+	fault        string // why the answer is ours: an error type of RFC 9209; "" for none
 	forked       any    // the user context of a fetch that this request leads
 	delivered    bool   // the delivery filters ran
 	view         View

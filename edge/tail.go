@@ -9,6 +9,7 @@ import (
 var (
 	nameAge          = []byte("Age")
 	nameCacheStatus  = []byte("Cache-Status")
+	nameProxyStatus  = []byte("Proxy-Status")
 	nameVia          = []byte("Via")
 	nameRequestID    = []byte("X-Request-Id")
 	nameContentRange = []byte("Content-Range")
@@ -16,7 +17,7 @@ var (
 )
 
 // writeTail formats what differs from answer to answer behind the head: Age,
-// Cache-Status, Via, X-Request-Id and the route's own fields. Whatever is in
+// Cache-Status, Proxy-Status of an error of ours, Via, X-Request-Id and the route's own fields. Whatever is in
 // the tail already (Content-Range) stays in front.
 func (e *Engine) writeTail(s *Session, v *View) {
 	st := &s.state
@@ -24,6 +25,9 @@ func (e *Engine) writeTail(s *Session, v *View) {
 		st.value(nameAge, func(b []byte) []byte { return strconv.AppendInt(b, s.Cache.Age, 10) })
 	}
 	st.value(nameCacheStatus, func(b []byte) []byte { return e.appendCacheStatus(b, s) })
+	if st.fault != "" {
+		st.value(nameProxyStatus, func(b []byte) []byte { return e.appendProxyStatus(b, s) })
+	}
 	st.tail = append(st.tail, policy.Field{Name: nameVia, Value: e.viaDown[s.Request.Proto]},
 		policy.Field{Name: nameRequestID, Value: s.ID})
 	if s.route != nil {
