@@ -54,7 +54,8 @@ func (a *aftermath) over() {
 }
 
 // invalidated are the entries of what an answer to an unsafe request makes
-// invalid (RFC 9111, 4.4).
+// invalid: places (RFC 9111, 4.4), and groups of its origin (RFC 9875, 3). More
+// groups than are read by name stand for all of the host.
 func (e *Engine) invalidated(s *Session, res *http.Response) []purge.Entry {
 	if !policy.Invalidates(s.Request.Method, res.StatusCode) {
 		return nil
@@ -63,6 +64,14 @@ func (e *Engine) invalidated(s *Session, res *http.Response) []purge.Entry {
 	entries := make([]purge.Entry, 0, len(urls))
 	for _, u := range urls {
 		entries = append(entries, purge.URLEntry(e.Keyed(u), purge.Revalidate))
+	}
+	groups, over := policy.InvalidatedGroups(res.Header)
+	host := string(s.Request.Host)
+	for _, g := range groups {
+		entries = append(entries, purge.Entry{Scope: purge.ScopeGroup, Value: g, Host: s.Scheme + "://" + host, Strength: purge.Revalidate})
+	}
+	if over {
+		entries = append(entries, purge.Entry{Scope: purge.ScopeHost, Value: host, Strength: purge.Revalidate})
 	}
 	return entries
 }
