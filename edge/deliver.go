@@ -74,6 +74,10 @@ func (e *Engine) deliver(s *Session) {
 
 // sendObject sends what shape has prepared of an object in memory.
 func (e *Engine) sendObject(s *Session, v *cachestore.Variant) {
+	if trailer := trailing(s, v.Body); trailer != nil {
+		e.sendTrailed(s, v, trailer)
+		return
+	}
 	head := e.filterDelivery(s, v.Head, &s.state.view)
 	if s.ended {
 		return

@@ -138,7 +138,7 @@ func (p *posted) commit() {
 	if !p.open {
 		return
 	}
-	if _, err := p.fl.fill.Finish(p.head.Trailer); err != nil {
+	if _, err := p.fl.fill.Finish(p.e.trailer(p.s, p.head.Trailer)); err != nil {
 		p.drop(policy.Aborted)
 		return
 	}

@@ -154,7 +154,7 @@ func (e *Engine) copyBody(s *Session, res *http.Response, q *question) {
 		}
 	}
 	s.Timing.UpstreamResponseEnd = e.nanos()
-	s.end(res.Trailer)
+	s.end(e.trailer(s, res.Trailer))
 }
 
 // tunnel joins client and origin after a 101.

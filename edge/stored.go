@@ -103,6 +103,7 @@ func (e *Engine) sendBelow(s *Session, l *cachestore.Loan, first []byte) {
 		e.sendObject(s, v)
 		return
 	}
+	trailer := trailing(s, v.Body)
 	if !e.sendHead(s, v.Head) {
 		return
 	}
@@ -126,7 +127,7 @@ func (e *Engine) sendBelow(s *Session, l *cachestore.Loan, first []byte) {
 		}
 		at += int64(len(p))
 	}
-	s.end(nil)
+	s.end(trailer)
 }
 
 // forget takes a variant out of the store whose body cannot be read. One that
