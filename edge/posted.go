@@ -38,23 +38,19 @@ func (e *Engine) mayKeep(s *Session) bool {
 }
 
 // keep decides whether the answer is kept, applies what it invalidates, and
-// begins to keep it. The answer is as new as its own invalidation, and must not
-// outlive any other: one that came while the request was on its way covers it,
-// and one that came between that look and our own number might.
+// begins to keep it.
 func (a *aftermath) keep(res *http.Response, entries []purge.Entry) {
 	e, s := a.e, a.s
 	s.CacheEnabled = true // for the hooks: a method is no ban
 	d := e.decide(s, res.StatusCode, res.Header, closeDelimited(http.MethodPost, res))
 	s.CacheEnabled = false
-	before := e.index.Now()
-	covered := e.index.Covers(s.Cache.Key, d.Tags, a.seq).Strength != purge.None
-	own := e.cfg.Purges.Invalidate(entries)
+	own, valid := e.overtake(s.Cache.Key, d.Tags, a.seq, entries)
 	if d.Why != policy.Method { // which it is for nearly all
 		s.Cache.Unstored = d.Why
 	}
 	switch {
 	case !d.Store:
-	case covered, own != before+uint64(len(entries)):
+	case !valid:
 		s.Cache.Unstored = policy.Purged
 	case !usualCoding(res.Header, s.Request.Fields):
 		s.Cache.Unstored = policy.Method
@@ -64,6 +60,17 @@ func (a *aftermath) keep(res *http.Response, entries []purge.Entry) {
 		a.post = &posted{e: e, s: s, head: res, length: max(res.ContentLength, -1), open: true}
 		a.post.begin(&d, own)
 	}
+}
+
+// overtake applies what an answer makes invalid, and gives the number of that: the
+// answer is as new as its own invalidation. It is not valid when any other purge
+// covers it that came since seq, while the request was on its way; nor when one
+// came between that look and our own number, for it might.
+func (e *Engine) overtake(k policy.Key, tags []uint64, seq uint64, entries []purge.Entry) (own uint64, valid bool) {
+	before := e.index.Now()
+	valid = e.index.Covers(k, tags, seq).Strength == purge.None
+	own = e.cfg.Purges.Invalidate(entries)
+	return own, valid && own == before+uint64(len(entries))
 }
 
 // begin opens the store. The client's head keeps what must not be stored.

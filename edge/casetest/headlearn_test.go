@@ -1,6 +1,7 @@
 package casetest
 
 import (
+	"net/http"
 	"testing"
 
 	"edgecache/edge"
@@ -144,6 +145,49 @@ func TestHeadAndPurge(t *testing.T) {
 		}
 		if got := s.last().Header.Get("If-None-Match"); (got == "") != (strength == purge.Hard) {
 			t.Errorf("%v: asked with %q", strength, got)
+		}
+	}
+}
+
+// TestHeadFreshensOnDisk: what lies on disk alone is brought up to date there.
+func TestHeadFreshensOnDisk(t *testing.T) {
+	s := shelve(t, edgetest.Config{})
+	s.origin.OnFunc("/x", func(r edgetest.Seen) edgetest.Answer {
+		if r.Method == "HEAD" {
+			return edgetest.Text(200, "", fresh, tagged, "Content-Length: 4", "X-New: yes")
+		}
+		return edgetest.Text(200, "body", "Cache-Control: max-age=10", tagged)
+	})
+	s.miss("body", "/x")
+	s.reshelve()
+	s.advance(11)
+	s.head()
+	s.reshelve()
+	if r := s.hit("body", "/x"); r.Header.Get("X-New") != "yes" {
+		t.Errorf("%s, want what the HEAD said", show(r))
+	}
+	s.asked(2, "/x")
+}
+
+// TestHeadOfASparseObject: its length is that of the whole.
+func TestHeadOfASparseObject(t *testing.T) {
+	body := noise(7, 2*slice)
+	for _, same := range []bool{true, false} {
+		m := newMedia(t, body, `"v1"`)
+		s := openMedia(t, m, edgetest.Config{})
+		s.part(body, 0, 10)
+		s.advance(61)
+		m.set("Date", s.clock.Now().UTC().Format(http.TimeFormat))
+		if !same {
+			m.becomes(body+"more", `"v1"`)
+		}
+		if r := s.Do("HEAD", "/v", ""); r.Err != nil || isHit(r) {
+			t.Fatalf("HEAD: %s", show(r))
+		}
+		s.settled()
+		r := s.Get("/v", "Range: bytes=0-9")
+		if isHit(r) != same {
+			t.Errorf("the same %v: %s", same, show(r))
 		}
 	}
 }

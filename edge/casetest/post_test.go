@@ -2,6 +2,7 @@ package casetest
 
 import (
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -236,4 +237,78 @@ func TestPostOnDisk(t *testing.T) {
 	s.reshelve()
 	s.hit(body, "/x")
 	s.asked(1, "/x")
+}
+
+// tenants keys by a field, and may forbid to store.
+type tenants struct{ forbid bool }
+
+var (
+	_ edge.CacheKeyer  = (*tenants)(nil)
+	_ edge.CacheStorer = (*tenants)(nil)
+)
+
+func (*tenants) CacheKey(s *edge.Session) ([]byte, error) {
+	tenant, ok := s.Request.Get("X-Tenant")
+	if !ok {
+		return nil, http.ErrNoCookie
+	}
+	return []byte(tenant), nil
+}
+
+func (p *tenants) CacheStore(_ *edge.Session, d *policy.Decision) error {
+	d.Store = !p.forbid
+	return nil
+}
+
+// TestPostAndHooks: it is stored under the key that a GET would have, and not
+// where a hook forbids it, where the key fails, or where response filters run.
+func TestPostAndHooks(t *testing.T) {
+	for name, c := range map[string]struct {
+		config edgetest.Config
+		line   string
+		want   policy.Reason
+	}{
+		"a key of its own":   {edgetest.Config{Edge: edge.Config{Parts: []any{&tenants{}}}}, "X-Tenant: a", policy.None},
+		"no key":             {edgetest.Config{Edge: edge.Config{Parts: []any{&tenants{}}}}, "X-Other: a", policy.BypassRequest},
+		"forbidden":          {edgetest.Config{Edge: edge.Config{Parts: []any{&tenants{forbid: true}}}}, "X-Tenant: a", policy.Hook},
+		"a response filter":  {edgetest.Config{Recorder: &edgetest.Recorder{}}, "X-Tenant: a", policy.BypassRequest},
+		"a bypassed route":   {edgetest.Config{Rules: policy.Rules{Bypass: true}}, "X-Tenant: a", policy.BypassRule},
+		"the client forbids": {edgetest.Config{Rules: policy.Rules{HonorClient: true}}, "Cache-Control: no-store", policy.BypassRequest},
+	} {
+		s := open(t, c.config)
+		s.origin.OnFunc("/x", func(r edgetest.Seen) edgetest.Answer { return edgetest.Text(200, r.Method, fresh, located) })
+		if _, rec := s.post("/x", "a form", c.line); rec.Unstored != c.want {
+			t.Errorf("%s: not stored because of %v, want %v", name, rec.Unstored, c.want)
+		}
+		if c.want == policy.None {
+			s.hit("POST", "/x", "X-Tenant: a")
+			s.miss("GET", "/x", "X-Tenant: b")
+			continue
+		}
+		s.miss("GET", "/x", "X-Tenant: a")
+	}
+}
+
+// TestPostWhoseClientLeaves stores nothing.
+func TestPostWhoseClientLeaves(t *testing.T) {
+	s := open(t, edgetest.Config{})
+	g := newGate(t)
+	answer := g.split(strings.Repeat("posted", 1000), fresh, located)
+	s.origin.OnFunc("/x", func(r edgetest.Seen) edgetest.Answer {
+		if r.Method == "POST" {
+			return answer
+		}
+		return edgetest.Text(200, "got", fresh)
+	})
+	c := s.Dial()
+	s.Send(c, "POST /x HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n\r\n")
+	s.reached(g)
+	if _, err := edgetest.ReadHead(c); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Close()
+	s.Records.Wait(t, "the end of the POST", func(all []edge.Record) bool { return len(all) == 1 })
+	g.open()
+	s.miss("got", "/x", "Host: a.test")
+	s.settled()
 }
