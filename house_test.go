@@ -55,7 +55,7 @@ var doors = map[string][]string{
 	"github.com/dgraph-io/ristretto":    {"cachestore/memory*.go"},
 	"go.etcd.io/bbolt":                  {"cachestore/disk*.go", "purge/*.go"},
 	"github.com/pquerna/cachecontrol":   {"policy/*.go"},
-	"github.com/dunglas/httpsfv":        {"policy/*.go"},
+	"github.com/dunglas/httpsfv":        {"policy/*.go", testOnly},
 	"github.com/zeebo/xxh3":             {"policy/*.go", "cachestore/*.go", "purge/*.go", "edge/origin/*.go"},
 	"github.com/valyala/bytebufferpool": {"cachestore/*.go", "edge/**"},
 	"golang.org/x/net/http2/hpack":      {"edge/h2/*.go"},

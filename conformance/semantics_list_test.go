@@ -127,6 +127,10 @@ var reusing = []deviation{
 		[]string{"reuse"}, func(d *difference) bool { return anyUpper.MatchString(d.asked()) },
 	},
 	{
+		"a reload does not question what is immutable", "RFC 8246, 2.1", "While it is fresh a client's max-age changes nothing, only its no-cache does; the library asks the origin.",
+		[]string{"reuse"}, func(d *difference) bool { return d.cc.Immutable && d.ours.Reuse == "serve" },
+	},
+	{
 		"a window comes before max-stale", "RFC 5861, 3", "Where both allow it edge serves and refreshes; the library serves and leaves it as it is.",
 		[]string{"reuse"}, func(d *difference) bool { return d.ours.Reuse == "refresh" && d.theirs.Reuse == "serve" },
 	},

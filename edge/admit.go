@@ -127,14 +127,14 @@ func (e *Engine) apply(s *Session, p Phase, r FilterResult) {
 		if s.Cache.Status == CacheNone {
 			s.bypass(policy.Rejected)
 		}
-		s.Err = &filtered{p, r}
+		s.Err, s.state.fault = &filtered{p, r}, proxyError(nil, r.status, policy.Rejected)
 		text := r.reason
 		if text == "" {
 			text = http.StatusText(r.status)
 		}
 		e.answer(s, validStatus(r.status, http.StatusForbidden), http.Header{"Cache-Control": {"no-store"}}, []byte(text+"\n"))
 	case resultRespond:
-		s.Cache.Reason = policy.Responded
+		s.Cache.Reason, s.state.fault = policy.Responded, ""
 		if s.Cache.Status == CacheNone {
 			s.bypass(policy.Responded)
 		}

@@ -52,11 +52,18 @@ func (e *Engine) answer(s *Session, status int, h http.Header, body []byte) {
 // refuse ends the request with an error status. What the client reads never
 // carries inner detail.
 func (e *Engine) refuse(s *Session, status int, why policy.Reason) {
-	if s.Cache.Status == CacheNone {
+	switch {
+	case s.Cache.Status == CacheNone:
 		s.Cache.Status = CacheBypass
+	case s.state.forward == "":
+		s.state.forward = s.lookupMissed() // as long as the reason says it
 	}
 	s.Cache.Reason = why
+	s.state.fault = proxyError(s.Err, status, why)
 	h := http.Header{"Cache-Control": {"no-store"}}
+	if theirs := proxyStatusOf(s); len(theirs) > 0 {
+		h["Proxy-Status"] = theirs
+	}
 	if status == http.StatusMethodNotAllowed {
 		h.Set("Allow", "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE")
 	}

@@ -124,7 +124,7 @@ func (e *Engine) attempt(s *Session, q *question, peer *origin.Peer, pool *origi
 		client = pool.Client()
 	}
 	var panicked *panicError
-	trace := &origin.Trace{Interim: q.interim, Connected: func(c origin.ConnInfo) (err error) {
+	trace := &origin.Trace{Interim: e.early(s, q.interim), Connected: func(c origin.ConnInfo) (err error) {
 		s.Timing.UpstreamConnect = e.ours(c.At)
 		if panicked = e.caught(func() { err = e.connected(s, c) }); panicked != nil {
 			return panicked
@@ -148,7 +148,7 @@ func (e *Engine) attempt(s *Session, q *question, peer *origin.Peer, pool *origi
 	}
 	if unasked(req, res) {
 		res.Body.Close()
-		return nil, fmt.Errorf("%w: status %d that nobody asked for", ErrBadUpstream, res.StatusCode)
+		return nil, &unaskedError{res.StatusCode}
 	}
 	peer.ReportSuccess()
 	s.Response, s.ResponseReceived = res, true

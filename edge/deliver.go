@@ -78,6 +78,10 @@ func (e *Engine) sendObject(s *Session, v *cachestore.Variant) {
 		e.sendFrom(s, v.Head, bodySpans{s, v.Body})
 		return
 	}
+	if trailer := trailing(s, v.Body); trailer != nil {
+		e.sendTrailed(s, v, trailer)
+		return
+	}
 	head := e.filterDelivery(s, v.Head, &s.state.view)
 	if s.ended {
 		return

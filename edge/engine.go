@@ -152,17 +152,25 @@ func (e *Engine) lookup(s *Session) {
 		return
 	}
 	s.trace.mark(PhaseCacheLookup)
+	if !e.makeKey(s) {
+		s.bypass(policy.BypassHook)
+		return
+	}
+	e.serveFound(s, e.finder.find(s, s.Timing.RequestStart))
+}
+
+// makeKey makes the request's key, with what the hooks add. False: one failed.
+func (e *Engine) makeKey(s *Session) (ok bool) {
 	for _, h := range e.hooks.key {
 		extra, err := h.CacheKey(s)
 		if err != nil {
 			e.log.Warn("cache key hook", "err", err)
-			s.bypass(policy.BypassHook)
-			return
+			return false
 		}
-		st.extra = appendExtra(st.extra, extra)
+		s.state.extra = appendExtra(s.state.extra, extra)
 	}
 	e.finder.key(s)
-	e.serveFound(s, e.finder.find(s, s.Timing.RequestStart))
+	return true
 }
 
 // serveFound answers at once when memory has what the client may get. What is

@@ -66,6 +66,14 @@ type outcome struct {
 	trace    trace
 }
 
+// status is the origin's, 0 when none came.
+func (o *outcome) status() int {
+	if o.response == nil {
+		return 0
+	}
+	return o.response.StatusCode
+}
+
 // flights are all fetches that can be joined, by key.
 type flights struct{ shards [64]flightShard }
 

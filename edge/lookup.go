@@ -107,10 +107,11 @@ func (f *finder) judge(s *Session, v *cachestore.Variant, now int64) policy.Use 
 // must not have demanded the origin's word.
 func (f *finder) standsIn(s *Session, v *cachestore.Variant, why policy.Reason, now int64) bool {
 	rests, dead := v.Rests(now)
-	if !rests || why != policy.Expired {
+	st, c := &s.state, &s.Cache
+	asked := &st.ask.Control
+	if !rests || why != policy.Expired || asked.NoCache || asked.HasMaxAge || asked.HasMinFresh {
 		return false
 	}
-	st, c := &s.state, &s.Cache
 	reason, ok := policy.StandIn(&st.ask, &st.life, now, dead)
 	if ok {
 		c.Status, c.Reason, st.base = CacheStale, reason, nil

@@ -53,6 +53,9 @@ type boarding struct {
 // fetch could not be stored.
 func (e *Engine) board(s *Session) boarding {
 	st := &s.state
+	if st.followed = false; s.Cache.Reason != policy.Collapsed {
+		st.forward = s.lookupMissed()
+	}
 	sh := e.flights.shard(s.Cache.Key.Hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -145,7 +148,7 @@ func (e *Engine) forsake(s *Session) {
 func (e *Engine) disown(s *Session) {
 	s.Response, s.Peer, s.Upstream, s.tried = nil, nil, nil, s.tried[:0]
 	s.RequestSent, s.ResponseReceived, s.Cache.Stored = false, false, false
-	s.RetryCount, s.state.own = 0, nil
+	s.RetryCount, s.state.own, s.state.followed, s.state.followStatus = 0, nil, false, 0
 	s.trace.forget()
 }
 
@@ -174,6 +177,7 @@ func (e *Engine) relayInstead(s *Session, fl *flight, r *cachestore.Reader) {
 func (e *Engine) follow(s *Session, fl *flight, r *cachestore.Reader) (again bool) {
 	st, o := &s.state, &fl.out
 	st.rounds++
+	st.followed, st.followStatus = true, o.status()
 	switch {
 	case isAs[*filtered](o.err):
 		st.avoid = true // a hook's answer is the answer to one request

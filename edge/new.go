@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"time"
 
 	"edgecache/cachestore"
@@ -86,20 +85,6 @@ func or[T comparable](v, fallback T) T {
 		return fallback
 	}
 	return v
-}
-
-// statusToken is the id as a structured field's item: a token, or a string.
-func statusToken(id string) string {
-	if id == "" {
-		return "edge"
-	}
-	for i, c := range []byte(id) {
-		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
-		if !letter && (i == 0 || c != '-' && c != '.' && c != '_' && (c < '0' || c > '9')) {
-			return strconv.QuoteToASCII(id)
-		}
-	}
-	return id
 }
 
 // hiddenFields are taken out of every answer on delivery and kept with the

@@ -211,7 +211,7 @@ func (e *Engine) takeIn(fl *flight, res *http.Response, v *cachestore.Variant, k
 		}
 	}
 	s.Timing.UpstreamResponseEnd = e.nanos()
-	if _, err := fl.fill.Finish(res.Trailer); err != nil {
+	if _, err := fl.fill.Finish(e.trailer(s, res.Trailer)); err != nil {
 		e.lose(fl, err)
 		return
 	}

@@ -9,14 +9,13 @@ import (
 
 	"edgecache/cachestore"
 	"edgecache/policy"
-	"edgecache/purge"
 )
 
 // relayBytes is how much of a body is held between two writes.
 const relayBytes = 32 << 10
 
 // relay passes a request on and its answer back on the client's goroutine.
-// Nothing is stored. The request's body is streamed.
+// Nothing is stored, but for an aftermath. The request's body is streamed.
 func (e *Engine) relay(s *Session) {
 	ctx, cancel := context.WithCancel(e.ctx)
 	defer cancel()
@@ -27,6 +26,8 @@ func (e *Engine) relay(s *Session) {
 		q.body = &requestBody{r: s.Request.Body}
 		defer q.body.cut()
 	}
+	after := e.await(s)
+	defer after.over()
 	res, err := e.ask(s, q)
 	if err != nil {
 		if ctx.Err() != nil && e.ctx.Err() == nil && q.body.fault() == nil {
@@ -41,8 +42,7 @@ func (e *Engine) relay(s *Session) {
 	if s.Cache.Unstored == policy.None {
 		s.Cache.Unstored = s.Cache.Reason
 	}
-	e.invalidate(s, res)
-	e.outdate(s, res)
+	after.land(res)
 	s.relayAge(e, res)
 	head := cachestore.NewHead(res.StatusCode, res.Header, e.hidden)
 	v := &s.state.view
@@ -73,6 +73,7 @@ func (e *Engine) relay(s *Session) {
 		s.end(nil)
 		return
 	}
+	res.Body = after.tee(res.Body)
 	e.copyBody(s, res, q)
 }
 
@@ -153,7 +154,7 @@ func (e *Engine) copyBody(s *Session, res *http.Response, q *question) {
 		}
 	}
 	s.Timing.UpstreamResponseEnd = e.nanos()
-	s.end(res.Trailer)
+	s.end(e.trailer(s, res.Trailer))
 }
 
 // tunnel joins client and origin after a 101.
@@ -172,37 +173,4 @@ func (e *Engine) tunnel(s *Session, head *cachestore.Head, res *http.Response) {
 		s.Err = err
 	}
 	s.Timing.UpstreamResponseEnd = e.nanos()
-}
-
-// outdate takes out what is stored when the answer to a HEAD for it shows that
-// the origin has another (RFC 9111, 4.3.5).
-func (e *Engine) outdate(s *Session, res *http.Response) {
-	base := s.state.base
-	if s.Request.Method != http.MethodHead || res.StatusCode != http.StatusOK || base == nil {
-		return
-	}
-	size := int64(-1)
-	switch {
-	case base.Part != nil:
-		size = base.Part.Total
-	case base.Body != nil:
-		size = base.Body.Size
-	}
-	if policy.Outdated(&base.Validators, size, res.Header) {
-		e.dropSparse(s, base)
-	}
-}
-
-// invalidate applies what an answer to an unsafe request makes invalid (RFC
-// 9111, 4.4), before that answer goes out.
-func (e *Engine) invalidate(s *Session, res *http.Response) {
-	if !policy.Invalidates(s.Request.Method, res.StatusCode) {
-		return
-	}
-	urls := policy.InvalidatedURLs(s.URL(), res.Header)
-	entries := make([]purge.Entry, 0, len(urls))
-	for _, u := range urls {
-		entries = append(entries, e.urlEntries(u, purge.Revalidate)...)
-	}
-	e.cfg.Purges.Invalidate(entries)
 }

@@ -92,35 +92,39 @@ type Session struct {
 // scratch is what a session keeps from one request to the next: buffers that
 // the views of its fields point into.
 type scratch struct {
-	ask       policy.Ask
-	life      policy.Life // of Cache.Variant as this request sees it: after a soft purge
-	soft      bool
-	base      *cachestore.Variant // what a fetch may validate
-	found     *cachestore.Resource
-	onDisk    bool             // the store has something under the key that is not in memory
-	hollow    bool             // what was found has its body on disk
-	marked    bool             // a hit-for-miss marker stands
-	authed    bool             // the request carries the admin token
-	rounds    int              // flights that this request has left again
-	avoid     bool             // it goes alone from now on
-	own       *cachestore.Head // of the answer that this request caused; nil: everybody's
-	parts     *parts           // several ranges are wanted; nil: a span
-	whole     bool             // what it fetches is the whole, whatever part is wanted
-	looks     int              // lookups after the first
-	forked    any              // the user context of a fetch that this request leads
-	delivered bool             // the delivery filters ran
-	view      View
-	tail      []policy.Field
-	buf       []byte // values of the tail
-	host      []byte
-	path      []byte
-	query     []byte
-	key       []byte
-	extra     []byte
-	selector  []byte
-	id        [32]byte
-	client    [48]byte
-	record    Record
+	ask          policy.Ask
+	life         policy.Life // of Cache.Variant as this request sees it: after a soft purge
+	soft         bool
+	base         *cachestore.Variant // what a fetch may validate
+	found        *cachestore.Resource
+	onDisk       bool             // the store has something under the key that is not in memory
+	hollow       bool             // what was found has its body on disk
+	marked       bool             // a hit-for-miss marker stands
+	authed       bool             // the request carries the admin token
+	rounds       int              // flights that this request has left again
+	avoid        bool             // it goes alone from now on
+	own          *cachestore.Head // of the answer that this request caused; nil: everybody's
+	parts        *parts           // several ranges are wanted; nil: a span
+	whole        bool             // what it fetches is the whole, whatever part is wanted
+	looks        int              // lookups after the first
+	forward      string           // why the lookup led to the origin: a token of RFC 9211, 2.2
+	followed     bool             // the answer is one that another request asked for
+	followStatus int              // and the origin's status; 0: none came
+	fault        string           // why the answer is ours: an error type of RFC 9209; "" for none
+	forked       any              // the user context of a fetch that this request leads
+	delivered    bool             // the delivery filters ran
+	view         View
+	tail         []policy.Field
+	buf          []byte // values of the tail
+	host         []byte
+	path         []byte
+	query        []byte
+	key          []byte
+	extra        []byte
+	selector     []byte
+	id           [32]byte
+	client       [48]byte
+	record       Record
 }
 
 // reset makes the session ready for another request: every field is zero

@@ -66,7 +66,7 @@ func (p *sparse) seek(at, to int64) (run, error) {
 	if p.first.open() && p.first.has(at) {
 		r := p.first
 		p.first = run{}
-		p.readAhead(at, to)
+		p.readAhead(at, r.to, to)
 		return r, nil
 	}
 	p.first.close()
@@ -78,7 +78,7 @@ func (p *sparse) seek(at, to int64) (run, error) {
 			r := run{piece: piece{v.Part.From, v.Part.From + v.Body.Size}, loan: p.e.store().Open(res, v), key: key, of: v}
 			if _, err := r.loan.Chunk(p.s.Ctx, int((at-r.from)/cachestore.ChunkSize)); err == nil {
 				p.e.store().Hit(res, v)
-				p.readAhead(at, to)
+				p.readAhead(at, r.to, to)
 				return r, nil
 			}
 			r.close()
@@ -88,7 +88,7 @@ func (p *sparse) seek(at, to int64) (run, error) {
 		r, found, err := p.board(key, p.need(v, at), at, v)
 		if err != nil || found {
 			if err == nil {
-				p.readAhead(at, to)
+				p.readAhead(at, r.to, to)
 			}
 			return r, err
 		}
@@ -212,10 +212,11 @@ func (e *Engine) sliceFlight(s *Session, key policy.Key, w *wish) *flight {
 }
 
 // readAhead has the slices behind the one of a place fetched, as far as they are
-// wanted: so many that the next is there when this one has been sent.
-func (p *sparse) readAhead(at, to int64) {
+// wanted: so many that the next is there when this one has been sent. The run that
+// is open may reach over the slice's end, to there.
+func (p *sparse) readAhead(at, there, to int64) {
 	i := at / cachestore.SliceSize
-	p.ahead = max(p.ahead, i+1)
+	p.ahead = max(p.ahead, i+1, (there+cachestore.SliceSize-1)/cachestore.SliceSize)
 	for ; p.ahead <= i+sliceAhead && p.ahead*cachestore.SliceSize < to; p.ahead++ {
 		key := p.e.sliceKey(p.by, p.of.Part, p.ahead)
 		if _, presence := p.e.store().Peek(key); presence != cachestore.Absent || p.s.state.ask.Control.OnlyIfCached {

@@ -107,6 +107,7 @@ func (e *Engine) sendBelow(s *Session, l *cachestore.Loan, first []byte) {
 		e.sendFrom(s, v.Head, loanSpans{s, l, 0})
 		return
 	}
+	trailer := trailing(s, v.Body)
 	if !e.sendHead(s, v.Head) {
 		return
 	}
@@ -130,7 +131,7 @@ func (e *Engine) sendBelow(s *Session, l *cachestore.Loan, first []byte) {
 		}
 		at += int64(len(p))
 	}
-	s.end(nil)
+	s.end(trailer)
 }
 
 // forget takes a variant out of the store whose body cannot be read. One that

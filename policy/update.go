@@ -2,7 +2,6 @@ package policy
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 )
 
@@ -43,26 +42,11 @@ func Freshens(v *Validators, fresh http.Header) bool {
 	return tag == "" // with a tag that the stored answer never had it is another's
 }
 
-// Outdated says whether the answer to a HEAD shows that what is stored for GET
-// is not what the origin has now (RFC 9111, 4.3.5): a validator or the length is
-// another one. size is -1 when it is not known.
-func Outdated(v *Validators, size int64, head http.Header) bool {
-	if !Freshens(v, head) {
-		return true
-	}
-	lines := head["Content-Length"]
-	if size < 0 || len(lines) != 1 {
-		return false
-	}
-	n, err := strconv.ParseInt(strings.Trim(lines[0], " \t"), 10, 64)
-	return err == nil && n != size
-}
-
 // keptByUpdate says whether the stored value of a field outlives a 304.
 func keptByUpdate(name string, r *Rules) bool {
 	switch name {
-	case "Content-Length", "Content-Encoding", "Content-Range":
-		return true
+	case "Content-Length", "Content-Encoding", "Content-Range", "Content-Digest", "Content-Md5":
+		return true // of the bytes that are kept
 	case "Set-Cookie", "Set-Cookie2":
 		return r.SetCookie != SetCookieStore
 	}

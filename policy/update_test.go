@@ -71,29 +71,6 @@ func TestFreshens(t *testing.T) {
 	}
 }
 
-func TestOutdated(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		v    *Validators
-		size int64
-		head []string
-		want bool
-	}{
-		{"nothing to compare", stored(`"a"`, 60), 5, nil, false},
-		{"all the same", stored(`"a"`, 60), 5, lines(`ETag: "a"`, "Content-Length: 5"), false},
-		{"another tag", stored(`"a"`, 60), 5, lines(`ETag: "b"`, "Content-Length: 5"), true},
-		{"another date", stored("", 60), 5, lines("Last-Modified: {-59}"), true},
-		{"another length", stored(`"a"`, 60), 5, lines(`ETag: "a"`, "Content-Length: 6"), true},
-		{"a length that nobody knows", stored(`"a"`, 60), -1, lines("Content-Length: 6"), false},
-		{"a length that is none", stored(`"a"`, 60), 5, lines("Content-Length: x"), false},
-		{"two lengths", stored(`"a"`, 60), 5, lines("Content-Length: 6", "Content-Length: 6"), false},
-	} {
-		if got := Outdated(c.v, c.size, headers(c.head...)); got != c.want {
-			t.Errorf("%s: %v", c.name, got)
-		}
-	}
-}
-
 // TestConnectionCannotListAway: what a cache lives by stays.
 func TestConnectionCannotListAway(t *testing.T) {
 	got := ConnectionNames(headers("Connection: x-a, cdn-cache-control, Surrogate-Control", "Connection: Edge-Cache-Control, cache-control"))

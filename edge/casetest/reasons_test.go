@@ -27,11 +27,11 @@ func TestReasonsForGoingOn(t *testing.T) {
 		{"its no-store", []string{fresh}, 10, "Cache-Control: no-store", "request", policy.ClientNoStore, policy.ClientNoStore},
 		{"over in any case", []string{fresh}, 700, "Cache-Control: max-age=5", "stale", policy.Expired, policy.None},
 		{"the answer's no-cache", []string{"Cache-Control: no-cache", tagged}, 10, "X: y", "stale", policy.NoCache, policy.None},
-		{"no-cache and no validator", []string{"Cache-Control: no-cache"}, 0, "X: y", "uri-miss", policy.HitForMiss, policy.NoCache},
-		{"nothing named", nil, 0, "X: y", "uri-miss", policy.HitForMiss, policy.NoFreshness},
-		{"a malformed lifetime", []string{"Cache-Control: max-age=1h"}, 0, "X: y", "uri-miss", policy.HitForMiss, policy.BadFreshness},
-		{"a lifetime that is over", []string{fresh, "Age: 600"}, 0, "X: y", "uri-miss", policy.HitForMiss, policy.StaleOnArrival},
-		{"a bad Vary", []string{fresh, "Vary: a b"}, 0, "X: y", "uri-miss", policy.HitForMiss, policy.BadVary},
+		{"no-cache and no validator", []string{"Cache-Control: no-cache"}, 0, "X: y", "miss", policy.HitForMiss, policy.NoCache},
+		{"nothing named", nil, 0, "X: y", "miss", policy.HitForMiss, policy.NoFreshness},
+		{"a malformed lifetime", []string{"Cache-Control: max-age=1h"}, 0, "X: y", "miss", policy.HitForMiss, policy.BadFreshness},
+		{"a lifetime that is over", []string{fresh, "Age: 600"}, 0, "X: y", "miss", policy.HitForMiss, policy.StaleOnArrival},
+		{"a bad Vary", []string{fresh, "Vary: a b"}, 0, "X: y", "miss", policy.HitForMiss, policy.BadVary},
 	} {
 		s := open(t, edgetest.Config{Rules: policy.Rules{HonorClient: true}})
 		s.origin.On("/x", edgetest.Text(200, "page", c.answer...))

@@ -3,10 +3,8 @@ package casetest
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"edgecache/edge/edgetest"
-	"edgecache/policy"
 )
 
 // TestInvalidatedByKeyRules: what an unsafe request makes invalid is named as
@@ -84,41 +82,4 @@ func TestFullQueueIsNobodysIllness(t *testing.T) {
 	first.gets("at last")
 	second.leave()
 	_ = second.answer()
-}
-
-// TestHeadThatDisagrees: the answer to a HEAD that shows another object than the
-// stored one takes that out (RFC 9111, 4.3.5); one that agrees, or is no 200,
-// leaves it, with what it may still be used for.
-func TestHeadThatDisagrees(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		status int
-		lines  []string
-		keeps  bool
-	}{
-		{"the same", 200, []string{tagged, "Content-Length: 4"}, true},
-		{"nothing said", 200, []string{"Content-Length: 4"}, true},
-		{"another tag", 200, []string{`ETag: "v2"`, "Content-Length: 4"}, false},
-		{"another length", 200, []string{tagged, "Content-Length: 5"}, false},
-		{"an error", 500, []string{`ETag: "v2"`, "Content-Length: 5"}, true},
-	} {
-		s := open(t, edgetest.Config{Rules: policy.Rules{StaleIfDead: time.Hour}})
-		s.origin.OnFunc("/x", func(r edgetest.Seen) edgetest.Answer {
-			if r.Method == "HEAD" {
-				return edgetest.Text(c.status, "", c.lines...)
-			}
-			return edgetest.Text(200, "page", fresh, tagged)
-		})
-		s.miss("page", "/x")
-		s.advance(700)
-		head := s.Do("HEAD", "/x", "")
-		if head.Status != c.status {
-			t.Errorf("%s: %s", c.name, show(head))
-		}
-		s.Record(head.ID())
-		s.origin.Close()
-		if got := s.Get("/x"); (got.Status == 200) != c.keeps {
-			t.Errorf("%s: with a dead origin %s; want it kept: %v", c.name, show(got), c.keeps)
-		}
-	}
 }

@@ -44,7 +44,7 @@ func TestStaleWindows(t *testing.T) {
 		"age counts, behind the window":         {"max-age=10, stale-while-revalidate=10", 8, policy.Rules{}, 12, policy.Expired},
 		"must-revalidate":                       {"max-age=10, stale-while-revalidate=10, must-revalidate", 0, policy.Rules{}, 12, policy.Expired},
 		"proxy-revalidate":                      {"max-age=10, stale-while-revalidate=10, proxy-revalidate", 0, policy.Rules{}, 12, policy.Expired},
-		"no-cache":                              {"max-age=10, stale-while-revalidate=10, no-cache\r\nEtag: \"v1\"", 0, policy.Rules{}, 12, policy.Expired},
+		"no-cache":                              {"max-age=10, stale-while-revalidate=10, no-cache\r\nEtag: \"v1\"", 0, policy.Rules{}, 12, policy.NoCache},
 		"s-maxage beside the directive":         {"s-maxage=10, stale-while-revalidate=10", 0, policy.Rules{}, 12, policy.StaleWhileRevalidate},
 		"s-maxage by the letter":                {"s-maxage=10, stale-while-revalidate=10", 0, policy.Rules{StrictSMaxAge: true}, 12, policy.Expired},
 		"the route's window":                    {"max-age=10", 0, policy.Rules{StaleWhileRevalidate: policy.Window{Fixed: true, For: 5 * time.Second}}, 14, policy.StaleWhileRevalidate},

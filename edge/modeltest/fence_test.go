@@ -18,7 +18,7 @@ type fence struct{ name, file, with, without string }
 // finished fill is looked at once more.
 var fences = []fence{
 	{"a stored object carries the number at its fetch's beginning", "receive.go", "PurgeSeq: fl.seq, SharedAuth", "PurgeSeq: e.index.Now(), SharedAuth"},
-	{"a finished fill is looked at once more", "receive.go", "case e.index.Covers(fl.key, v.Tags, fl.seq).Strength != purge.None:", "case fl.seq == 0 && purge.None != 0:"},
+	{"a finished fill is looked at once more", "receive.go", "case e.index.Covers(fl.storedUnder(), v.Tags, fl.seq).Strength != purge.None:", "case fl.seq == 0 && purge.None != 0:"},
 	{"a follower is older than no purge", "miss.go", "case e.index.Covers(fl.key, o.variant.Tags, fl.seq).Strength != purge.None:", "case fl.seq == 0 && purge.None != 0:"},
 	{"a lookup asks for purges", "lookup.go", "if now <= checked {", "if now <= checked || f.index != nil {"},
 }

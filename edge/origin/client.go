@@ -265,5 +265,5 @@ func (c *Client) failed(ctx context.Context, p *Peer, x exchange, a attemptFailu
 	if x.reused && a.use.read == 0 && repeatable(x.req, sent) {
 		return errSpent
 	}
-	return &ConnError{Peer: p.Name(), Sent: sent, Err: a.err}
+	return &ConnError{Peer: p.Name(), Sent: sent, Heard: a.use.read > 0, Err: a.err}
 }

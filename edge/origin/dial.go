@@ -34,7 +34,7 @@ func (d *dialer) dial(ctx context.Context) (net.Conn, uint16, error) {
 	secure := tls.Client(raw, d.tls)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		raw.Close()
-		return nil, 0, err
+		return nil, 0, &tlsError{err}
 	}
 	return secure, secure.ConnectionState().Version, nil
 }

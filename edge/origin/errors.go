@@ -114,9 +114,10 @@ func (e *BodyError) Unwrap() error { return e.Err }
 // ConnError says that a connection failed after it was made and before the
 // head of the final answer was complete, or that the context ended.
 type ConnError struct {
-	Peer string
-	Sent bool // some bytes of the request were written
-	Err  error
+	Peer  string
+	Sent  bool // some bytes of the request were written
+	Heard bool // some bytes of the answer were read
+	Err   error
 }
 
 func (e *ConnError) Error() string { return fmt.Sprintf("ask %s: %v", e.Peer, e.Err) }
