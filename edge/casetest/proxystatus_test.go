@@ -86,7 +86,6 @@ func TestProxyStatusOfPeers(t *testing.T) {
 		"an odd coding":        {origin.Config{Peers: []string{answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: odd\r\n\r\n")}}, 502, "http_response_transfer_coding"},
 		"nothing in time":      {origin.Config{Peers: []string{silent}, Timeouts: origin.Timeouts{FirstByte: 20 * time.Millisecond}}, 504, "http_response_timeout"},
 		"no peer":              {origin.Config{}, 502, "destination_not_found"},
-		"a 304 nobody wanted":  {origin.Config{Peers: []string{answering("HTTP/1.1 304 Not Modified\r\n\r\n")}}, 502, "http_protocol_error; received-status=304"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, edgetest.Config{Peers: append([]string{}, c.pool.Peers...), Pool: c.pool})
