@@ -57,7 +57,7 @@ func (e *Engine) early(s *Session, f func(status int, h http.Header)) func(statu
 // is sent, or the client's protocol has no trailers.
 func trailing(s *Session, b *cachestore.Body) http.Header {
 	v := &s.state.view
-	if b.Trailer == nil || v.NoBody || v.Status != http.StatusOK || v.To-v.From != b.Size || s.Request.Proto == HTTP10 {
+	if b.Trailer == nil || v.NoBody || v.Status == http.StatusPartialContent || v.To-v.From != b.Size || s.Request.Proto == HTTP10 {
 		return nil
 	}
 	v.Length = LengthUnknown

@@ -164,3 +164,11 @@ func TestCacheStatusAfterASoftPurge(t *testing.T) {
 	s.advance(5)
 	s.says(s.hit("x", "/x"), "edge; hit; ttl=-5")
 }
+
+// TestPostSaysThatItIsStored: RFC 9211, 2.2 to 2.5.
+func TestPostSaysThatItIsStored(t *testing.T) {
+	s := open(t, edgetest.Config{})
+	s.origin.On("/x", edgetest.Text(200, "posted", fresh, located))
+	s.says(s.Do("POST", "/x", "a form"), "edge; fwd=method; fwd-status=200; ttl=600; stored")
+	s.says(s.hit("posted", "/x"), "edge; hit; ttl=600")
+}

@@ -85,3 +85,14 @@ func TestGroupInvalidationIsCounted(t *testing.T) {
 	s.hit("new", "/edit", "Host: one.test")
 	s.miss("page", "/a", "Host: one.test")
 }
+
+// TestGroupsOfTheNormalisedHost: however the host is spelt.
+func TestGroupsOfTheNormalisedHost(t *testing.T) {
+	s := grouped(t, edgetest.Text(200, "", `Cache-Group-Invalidation: "a"`))
+	s.Do("POST", "/edit", "", "Host: ONE.test.:80")
+	if r := s.want("page", "/a", "Host: one.test"); isHit(r) {
+		t.Errorf("%s, want it validated", show(r))
+	}
+	s.hit("page", "/b", "Host: one.test")
+	s.hit("page", "/a", "Host: two.test")
+}

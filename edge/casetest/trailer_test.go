@@ -159,3 +159,17 @@ func TestUnaskedSwitch(t *testing.T) {
 		s.blames(s.Do(method, "/x", ""), 502, "edge; error=http_protocol_error; received-status=101")
 	}
 }
+
+// TestTrailersOfOtherStatuses: the status makes no difference between miss and hit.
+func TestTrailersOfOtherStatuses(t *testing.T) {
+	for _, status := range []string{"404 Not Found", "203 Non-Authoritative Information"} {
+		s := open(t, edgetest.Config{})
+		s.origin.On("/x", edgetest.Script(edgetest.Bytes("HTTP/1.1 "+status+"\r\nTransfer-Encoding: chunked\r\n"+fresh+"\r\n\r\n4\r\nbody\r\n0\r\nX-Sum: 42\r\n\r\n")))
+		for _, hit := range []bool{false, true} {
+			r, trailer := s.trailers("GET")
+			if r.Err != nil || r.Body != "body" || isHit(r) != hit || strings.Join(trailer["X-Sum"], ",") != "42" {
+				t.Errorf("%s, hit %v: %s, trailers %v", status, hit, show(r), trailer)
+			}
+		}
+	}
+}
