@@ -148,6 +148,8 @@ func (c *Control) refuses(l *Life, now int64) Reason {
 		return ClientNoCache
 	case c.HasMaxAge && l.Age(now) > c.MaxAge && !(l.Immutable && stale < 0): // RFC 8246, 2.1
 		return ClientMaxAge
+	case c.HasMaxAge && !c.HasMaxStale && stale >= 0: // 5.2.1.1: nor anything stale, however young
+		return ClientMaxAge
 	case c.HasMinFresh && stale+c.MinFresh > 0:
 		return ClientMinFresh
 	}

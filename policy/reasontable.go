@@ -83,7 +83,7 @@ var reasonTable = [Reasons]Explained{
 
 	ClientNoCache: {"client_no_cache", OfMiss, "The client's no-cache, or its Pragma, asks the origin although what is stored could be served.",
 		"client_cache_control: ignore.", "RFC 9111, 5.2.1.4 and 5.4"},
-	ClientMaxAge: {"client_max_age", OfMiss, "What is stored could be served but is older than the client's max-age.",
+	ClientMaxAge: {"client_max_age", OfMiss, "What is stored could be served but is older than the client's max-age, or stale and the client sent no max-stale.",
 		"client_cache_control: ignore, or immutable in the answer.", "RFC 9111, 5.2.1.1; RFC 8246"},
 	ClientMinFresh: {"client_min_fresh", OfMiss, "What is stored could be served but does not stay fresh for the client's min-fresh.",
 		"client_cache_control: ignore, or a longer lifetime.", "RFC 9111, 5.2.1.3"},
