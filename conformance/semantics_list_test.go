@@ -135,6 +135,12 @@ var reusing = []deviation{
 		[]string{"reuse"}, func(d *difference) bool { return d.ours.Reuse == "refresh" && d.theirs.Reuse == "serve" },
 	},
 	{
+		"max-age without max-stale wants nothing stale", "RFC 9111, 5.2.1.1", "However young it is, and window or not; the library serves it in the window.",
+		[]string{"reuse"}, func(d *difference) bool {
+			return strings.Contains(d.asked(), "max-age=") && !strings.Contains(d.asked(), "max-stale") && d.ours.Reuse == "validate" && d.theirs.Reuse == "refresh"
+		},
+	},
+	{
 		"max-stale includes its last second", "RFC 9111, 5.2.1.2", "No more than the number given: edge takes the very number, the library does not.",
 		[]string{"reuse"}, func(d *difference) bool { return strings.HasPrefix(d.asked(), "max-stale=") && d.ours.Reuse == "serve" },
 	},

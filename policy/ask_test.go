@@ -86,6 +86,7 @@ func TestClientDirectives(t *testing.T) {
 		{"case", []string{"cAcHe-cOnTrOl: No-CaChE, MAX-AGE=1"}, Control{NoCache: true, HasMaxAge: true, MaxAge: s}},
 		{"a bad max-age is 0", []string{"Cache-Control: max-age=x"}, Control{HasMaxAge: true}},
 		{"a bad max-stale or min-fresh is none", []string{"Cache-Control: max-stale=x, min-fresh=-1"}, Control{}},
+		{"an empty max-stale is none", []string{"Cache-Control: max-stale= 5"}, Control{}},
 		{"a bad one harms no other", []string{"Cache-Control: max-stale=x, no-store"}, Control{NoStore: true}},
 		{"a quoted one is none", []string{`Cache-Control: a="no-store, no-cache"`}, Control{}},
 		{"behind a torn string only what forbids", []string{`Cache-Control: a="b, no-store, max-stale`}, Control{NoStore: true}},

@@ -81,7 +81,7 @@ func cutMember(list []byte) (member, rest []byte) {
 // asks more of the cache: max-age 0, no max-stale.
 func (c *Control) add(d directive) {
 	got, err := cacheobject.ParseRequestCacheControl(d.text)
-	if err != nil || d.torn {
+	if err != nil || d.bad {
 		got = &cacheobject.RequestCacheDirectives{MaxAge: -1, MinFresh: -1, MaxStale: -1, StaleIfError: -1}
 	}
 	switch d.name {
@@ -104,8 +104,9 @@ func (c *Control) add(d directive) {
 			c.HasStaleIfError, c.StaleIfError = true, seconds(got.StaleIfError)
 		}
 	case "max-stale":
-		if !c.HasMaxStale && (got.MaxStaleSet || got.MaxStale >= 0) {
-			c.HasMaxStale, c.AnyStale, c.MaxStale = true, got.MaxStaleSet, seconds(got.MaxStale)
+		anyAge := got.MaxStaleSet && d.bare()
+		if !c.HasMaxStale && (anyAge || got.MaxStale >= 0) {
+			c.HasMaxStale, c.AnyStale, c.MaxStale = true, anyAge, seconds(got.MaxStale)
 		}
 	}
 }

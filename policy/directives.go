@@ -50,8 +50,24 @@ func ReadDirectives(lines []string) Directives {
 // case.
 type directive struct {
 	name, text string
-	torn       bool // it stands behind a quotation mark that is never closed
+	// bad says that the library must not read it: it stands behind a quotation mark that
+	// is never closed, goes on behind one that is, or has a number that goes on as none.
+	bad bool
 }
+
+// token is the name up to what no name has: "no-store" of "no-store;".
+func (d directive) token() string {
+	for i := range len(d.name) {
+		if !isTokenByte(d.name[i]) {
+			return d.name[:i]
+		}
+	}
+	return d.name
+}
+
+// bare says that there is no argument, not even the empty one that the library
+// lets through.
+func (d directive) bare() bool { return len(d.text) == len(d.name) }
 
 // splitDirectives cuts a line at commas and blanks outside quoted strings. A
 // quotation mark opens a string only behind "="; one that never closes opens
@@ -64,7 +80,7 @@ func splitDirectives(line string) []directive {
 			i++
 			continue
 		}
-		start := i
+		start, junk := i, false
 		for i < len(line) && line[i] != ',' && !isBlank(line[i]) {
 			if line[i] != '"' || i == start || line[i-1] != '=' || torn {
 				i++
@@ -73,13 +89,23 @@ func splitDirectives(line string) []directive {
 			end := quotedEnd(line, i)
 			if torn = end < 0; !torn {
 				i = end
+				junk = i < len(line) && line[i] != ',' && !isBlank(line[i])
 			}
 		}
 		text := line[start:i]
 		name, _, _ := strings.Cut(text, "=")
-		all = append(all, directive{strings.ToLower(name), text, torn})
+		all = append(all, directive{strings.ToLower(name), text, torn || junk || oddNumber(text)})
 	}
 	return all
+}
+
+// oddNumber says whether an argument begins as a number and goes on as none. When
+// it is too large the library sees only that, and takes it for a large one.
+func oddNumber(text string) bool {
+	_, value, _ := strings.Cut(text, "=")
+	value = strings.Trim(value, `"`)
+	rest := strings.TrimLeft(value, "0123456789")
+	return rest != "" && len(rest) < len(value)
 }
 
 // quotedEnd returns the index behind the quoted string that opens at i (RFC
@@ -96,20 +122,21 @@ func quotedEnd(s string, i int) int {
 	return -1
 }
 
-// add takes one directive in. The library reads it; what it refuses is read by
-// its name alone: 0 for a span, in force for what forbids, not there else.
+// add takes one directive in. The library reads it; what it refuses, and what
+// has junk behind its name, is read by its name alone: 0 for a span, in force for
+// what forbids, not there else.
 func (d *Directives) add(one directive) {
 	got, err := cacheobject.ParseResponseCacheControl(one.text)
-	if err != nil || one.torn {
-		got = refused(one.name)
+	if err != nil || one.bad || !isToken(one.name) {
+		got = refused(one.token())
 	}
 	d.NoStore = d.NoStore || got.NoStore
 	d.MustRevalidate = d.MustRevalidate || got.MustRevalidate
 	d.ProxyRevalidate = d.ProxyRevalidate || got.ProxyRevalidate
-	d.Public = d.Public || got.Public
+	d.Public = d.Public || got.Public && one.bare()
 	d.NoTransform = d.NoTransform || got.NoTransform
-	d.Immutable = d.Immutable || got.Immutable
-	d.MustUnderstand = d.MustUnderstand || strings.EqualFold(one.text, "must-understand")
+	d.Immutable = d.Immutable || got.Immutable && one.bare()
+	d.MustUnderstand = d.MustUnderstand || !one.bad && strings.EqualFold(one.text, "must-understand")
 	d.NoCache, d.NoCacheFields = restrict(d.NoCache, d.NoCacheFields, got.NoCachePresent, got.NoCache)
 	d.Private, d.PrivateFields = restrict(d.Private, d.PrivateFields, got.PrivatePresent, got.Private)
 	switch one.name {

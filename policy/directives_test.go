@@ -47,8 +47,14 @@ func TestReadDirectives(t *testing.T) {
 		{"a quoted span counts", []string{`max-age="60"`}, Directives{MaxAge: sec(60)}},
 		{"leading zeros count", []string{"max-age=003600"}, Directives{MaxAge: sec(3600)}},
 		{"a huge one is 2^31-1", []string{"max-age=18446744073709551616"}, Directives{MaxAge: sec(1<<31 - 1)}},
+		{"a huge one that is no number is 0", []string{"max-age=18446744073709551616;, s-maxage=\"18446744073709551616a\""},
+			Directives{MaxAge: bad, SMaxAge: bad}},
 		{"what forbids does so with a value, too", []string{"no-store=1, must-revalidate=x, proxy-revalidate=\"\""},
 			Directives{NoStore: true, MustRevalidate: true, ProxyRevalidate: true}},
+		{"junk behind a name hides nothing that forbids", []string{`no-store; private" must-revalidate;x`},
+			Directives{NoStore: true, Private: true, MustRevalidate: true}},
+		{"and shows nothing that allows", []string{`public; immutable" must-understand;`}, Directives{}},
+		{"nor with an empty one", []string{"public=, immutable=, must-understand="}, Directives{}},
 		{"what allows does not", []string{"public=1, immutable=x, must-understand=1"}, Directives{}},
 
 		// All lines are one list.
@@ -68,13 +74,15 @@ func TestReadDirectives(t *testing.T) {
 		{"with and without names", []string{`no-cache="a", no-cache`}, Directives{NoCache: true, NoCacheFields: []string{"A"}}},
 		{"no names at all forbid all", []string{`private=""`}, Directives{Private: true}},
 		{"what is no name forbids all", []string{`private="a b"`}, Directives{Private: true}},
+		{"junk behind a list forbids all", []string{`private="a"; no-cache="b"x, max-age="5"`},
+			Directives{Private: true, NoCache: true, MaxAge: sec(5)}},
 
 		// Quotation marks.
 		{"a quoted directive is none", []string{`extension="max-age=3600, no-store", max-age=1`}, Directives{MaxAge: sec(1)}},
 		{"an escaped mark does not close", []string{`x="a\", no-store", max-age=1`}, Directives{MaxAge: sec(1)}},
 		{"a mark within a value opens nothing", []string{`x=a"b, no-store, y="`}, Directives{NoStore: true}},
 		{"an open mark hides nothing that forbids", []string{`x="a, no-store, private`}, Directives{NoStore: true, Private: true}},
-		{"and shows nothing that allows", []string{`x="a, max-age=60, public`}, Directives{MaxAge: bad}},
+		{"and shows nothing that allows", []string{`x="a, max-age=60, public, must-understand`}, Directives{MaxAge: bad}},
 		{"empty members", []string{",, ,no-store,,"}, Directives{NoStore: true}},
 		{"blanks for commas", []string{"public no-store"}, Directives{Public: true, NoStore: true}},
 	} {
