@@ -1,0 +1,24 @@
+//go:build !linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"edgecache/bench"
+)
+
+// What is measured here is Linux's.
+type openLoop struct {
+	addr, path  string
+	rate, conns int
+	span        time.Duration
+	body        int
+}
+
+var errLinux = errors.New("wire measures on Linux alone")
+
+func (openLoop) run(context.Context) (*bench.Histogram, error) { return nil, errLinux }
+func files() (int, error)                                      { return 0, errLinux }
