@@ -15,6 +15,7 @@ import (
 	"edgecache/edge"
 	"edgecache/edge/admin"
 	"edgecache/edge/h1"
+	"edgecache/edge/h2"
 	"edgecache/edge/origin"
 	"edgecache/policy"
 	"edgecache/purge"
@@ -224,6 +225,15 @@ func (s *settings) wireConfig(log *slog.Logger) h1.Config {
 		HeadBytes: l.headBytes, HeadLines: l.headLines, URIBytes: l.uriBytes,
 		HeaderTimeout: l.headerTimeout, Idle: l.idle, WriteStall: l.writeStall, Drain: l.drain,
 		BodyMinRate: l.bodyMinRate, Conns: l.conns, Log: log,
+	}
+}
+
+// secondConfig is the bounds of the HTTP/2 lane.
+func (s *settings) secondConfig(log *slog.Logger) h2.Config {
+	l := &s.limits
+	return h2.Config{
+		HeadBytes: l.headBytes, HeadLines: l.headLines, URIBytes: l.uriBytes,
+		HeaderTimeout: l.headerTimeout, Idle: l.idle, WriteStall: l.writeStall, Log: log,
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"edgecache/edge"
 	"edgecache/edge/admin"
 	"edgecache/edge/h1"
+	"edgecache/edge/h2"
 	"edgecache/purge"
 )
 
@@ -186,9 +187,12 @@ func (r *running) ready() error {
 
 // serve starts one goroutine a listener.
 func (r *running) serve(handler *admin.Handler) {
-	r.wire = h1.New(r.in.engine, r.settings.wireConfig(r.log))
+	wire := r.settings.wireConfig(r.log)
+	second := h2.New(r.in.engine, r.settings.secondConfig(r.log))
+	wire.HTTP2 = second
+	r.wire = h1.New(r.in.engine, wire)
 	r.in.engine.Metrics().WatchWires(func() edge.WireStats {
-		return wireStats(r.wire.Stats())
+		return wireStats(r.wire.Stats(), second.Stats())
 	})
 	r.in.engine.Metrics().WatchSweeps(r.in.sweeper.Stats)
 	if r.in.accessLog != nil {
@@ -213,13 +217,18 @@ func (r *running) serve(handler *admin.Handler) {
 }
 
 // wireStats gives the lane's counters under the names of the metrics.
-func wireStats(s h1.Stats) edge.WireStats {
+func wireStats(s h1.Stats, two h2.Stats) edge.WireStats {
 	w := edge.WireStats{
 		BytesIn: s.BytesIn, BytesOut: s.BytesOut, Open: s.Open, Accepted: s.Accepted, Refused: s.Refused,
 		Events: map[string]int64{
 			"body_fault": s.BodyFaults, "head_timeout": s.HeadTimeouts, "idle_timeout": s.IdleTimeouts,
 			"slow_body": s.SlowBodies, "write_stall": s.WriteStalls, "long_body": s.LongBodies,
 			"aborted": s.Aborted, "tunnel": s.Tunnels, "panic": s.Panics,
+			"h2_conn_error": two.ConnErrors, "h2_stream_error": two.StreamErrors, "h2_refused_stream": two.Refused,
+			"h2_large_head": two.LargeHeads, "h2_malformed": two.Malformed, "h2_reset_flood": two.ResetFloods,
+			"h2_frame_flood": two.FrameFloods, "h2_backlog": two.Backlogs, "h2_head_timeout": two.HeadTimeouts,
+			"h2_idle_timeout": two.IdleTimeouts, "h2_write_stall": two.WriteStalls, "h2_slow_body": two.SlowBodies,
+			"h2_aborted": two.Aborted, "h2_tunnel": two.Tunnels, "h2_panic": two.Panics,
 		},
 	}
 	for kind, n := range s.Faults {

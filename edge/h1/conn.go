@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -29,6 +30,7 @@ const (
 type conn struct {
 	server     *Server
 	wire       wire
+	socket     net.Conn  // below everything
 	tls        *tls.Conn // nil in cleartext
 	remote     netip.AddrPort
 	tlsVersion uint16
@@ -46,7 +48,7 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{server: s, wire: wire{Conn: nc, stall: s.config.WriteStall, counts: &s.counts}}
+	c := &conn{server: s, socket: nc, wire: wire{Conn: nc, stall: s.config.WriteStall, counts: &s.counts}}
 	c.in = input{src: &c.wire, wire: &c.wire, maxHead: s.config.HeadBytes, buf: newBuffer(smallBuffer)}
 	c.parser.uriBytes = s.config.URIBytes
 	c.lane.c, c.leaving.c = c, c
@@ -64,6 +66,9 @@ func newConn(s *Server, nc net.Conn) *conn {
 func (c *conn) serve(config *tls.Config) {
 	defer c.close()
 	if config != nil && !c.handshake(config) {
+		return
+	}
+	if c.server.config.HTTP2 != nil && c.handOver() {
 		return
 	}
 	c.session = c.server.engine.NewSession(&c.lane)
@@ -87,6 +92,9 @@ func (c *conn) serve(config *tls.Config) {
 func (c *conn) handshake(config *tls.Config) bool {
 	ctx, cancel := context.WithTimeout(c.server.ctx, c.server.config.HeaderTimeout)
 	defer cancel()
+	if h := c.server.config.HTTP2; h != nil {
+		c.wire.Conn = h.Wrap(c.socket)
+	}
 	t := tls.Server(&c.wire, config)
 	if err := t.HandshakeContext(ctx); err != nil {
 		c.server.counts.handshakes.Add(1)
@@ -94,6 +102,41 @@ func (c *conn) handshake(config *tls.Config) bool {
 	}
 	c.tls, c.lane.out.dst, c.in.src = t, t, t
 	c.tlsVersion = t.ConnectionState().Version
+	return true
+}
+
+// prior is how a preface begins (RFC 9113, 3.4): no request does.
+var prior = []byte("PRI ")
+
+// handOver gives a connection to HTTP/2 that has agreed on it, or that begins with its
+// preface (prior knowledge). It returns when that has ended.
+func (c *conn) handOver() bool {
+	h := c.server.config.HTTP2
+	if c.tls != nil {
+		if c.tls.ConnectionState().NegotiatedProtocol != "h2" {
+			return false
+		}
+		h.Serve(c.server.ctx, c.tls, c.wire.Conn, nil)
+		return true
+	}
+	until := time.Now().Add(c.server.config.HeaderTimeout)
+	for {
+		have := c.in.buffered()
+		if len(have) >= len(prior) || !bytes.HasPrefix(prior, have) {
+			break
+		}
+		c.idle.Store(true)
+		err := c.in.fill(until, &c.server.draining)
+		c.idle.Store(false)
+		if err != nil {
+			break // await will find it, too
+		}
+	}
+	if !bytes.HasPrefix(c.in.buffered(), prior) {
+		return false
+	}
+	under := h.Wrap(c.socket)
+	h.Serve(c.server.ctx, under, under, bytes.Clone(c.in.buffered()))
 	return true
 }
 
@@ -295,7 +338,7 @@ func (c *conn) close() {
 		c.server.config.Log.Error("panic on a connection", "panic", r, "stack", string(debug.Stack()))
 		c.lane.state = answerBroken
 	}
-	if t, ok := c.wire.Conn.(*net.TCPConn); ok && c.lane.state == answerBroken && c.lane.framing == framedClose {
+	if t, ok := c.socket.(*net.TCPConn); ok && c.lane.state == answerBroken && c.lane.framing == framedClose {
 		_ = t.SetLinger(0) // the body ends by close: only a reset shows that it is cut
 	}
 	if c.tls != nil && r == nil && c.lane.state != answerBroken && c.lane.out.err == nil {
