@@ -30,7 +30,7 @@ func cold(ctx context.Context, s *stand, t trial, r *result) error {
 		r.add(one.name, "slowest", "ms", slices.Max(took).Seconds()*1e3)
 		r.add(one.name, "median", "ms", slices.Sorted(slices.Values(took))[len(took)/2].Seconds()*1e3)
 		a := s.env.origin.askedFor(path)
-		r.add(one.name, "released", "ms from the origin's first request to its last", a.last.Sub(a.first).Seconds()*1e3)
+		r.add(one.name, "released", "ms", a.last.Sub(a.first).Seconds()*1e3)
 		r.add(one.name, "asked", "times at the origin", float64(a.many))
 		return nil
 	})

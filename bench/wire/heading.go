@@ -25,7 +25,8 @@ func heading(ctx context.Context, now time.Time, o options) string {
 	fmt.Fprintf(&out, "wrk and h2load: %d connections, %d streams on each of HTTP/2; pinned: %v (servers core %s, load and origin core %s)\n",
 		loadConns, loadStreams, o.pin, serverCore, loadCore)
 	fmt.Fprintf(&out, "cpu is utime + stime of all threads of a server's processes; edge logs JSON, the others combined, each to a file in memory;\n"+
-		"Varnish's log is written by a process beside it, whose cpu stands apart\n\n")
+		"Varnish's log is written by a process beside it, whose cpu stands apart; nginx stores on a file system in memory, except for disk hits;\n"+
+		"over TLS latencies hold the time that Go's client takes\n\n")
 	return out.String()
 }
 

@@ -102,7 +102,7 @@ func (e entrant) measure(ctx context.Context, r *result) (loaded, error) {
 	}
 	r.add(e.name, cpuName, "µs a request", own)
 	if e.logger != 0 {
-		r.add(e.name, "log cpu", "µs a request, of the process beside it that writes its log", logger)
+		r.add(e.name, "log cpu", "µs a request", logger)
 	}
 	r.add(e.name, "throughput", "requests a second", l.rate)
 	return l, nil

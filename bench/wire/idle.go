@@ -71,10 +71,10 @@ func idleOn(ctx context.Context, s *stand, t trial, r *result, one *server, many
 		}
 	}
 	all := float64(after-before) / float64(many)
-	r.add(one.name, "memory", "bytes each, of the resident", all)
+	r.add(one.name, "memory", "bytes each", all)
 	if one.metrics != "" {
 		own := (stacks - stacksBefore) / float64(many)
-		r.add(one.name, "stack", "bytes each of it, goroutine's", own)
+		r.add(one.name, "stack", "bytes each", own)
 		r.add(one.name, "without", "bytes each", all-own)
 	}
 	r.add(one.name, "in all", "MiB", float64(after)/(1<<20))

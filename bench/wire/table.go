@@ -50,7 +50,7 @@ func table(all []*result) string {
 			fmt.Fprintf(w, "\t%s\t%s\n", r.verdicts(name), units[i])
 		}
 		if len(names) == 0 {
-			fmt.Fprintf(w, "%s\tnothing\t%s\n", r.trial.name, strings.Join(r.notes, "; "))
+			fmt.Fprintf(w, "%s\tnothing\t%s\t-\t-\t-\t-\t\t%s\n", r.trial.name, r.cell("edge", ""), strings.Join(r.notes, "; "))
 		}
 	}
 	w.Flush() // a strings.Builder takes all
