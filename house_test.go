@@ -35,13 +35,14 @@ var rooms = map[string][]string{
 	"edge/origin":   {},
 	"edge":          {"policy", "cachestore", "purge", "edge/origin"},
 	"edge/edgetest": {"policy", "cachestore", "purge", "edge/origin", "edge"},
+	"edge/certs":    {},
 	"edge/h1":       {"policy", "cachestore", "edge"},
 	"edge/h2":       {"policy", "cachestore", "edge"},
 	"edge/h3":       {"policy", "cachestore", "edge"},
 	"edge/mutate":   {},
 	"edge/admin":    {"policy", "cachestore", "purge", "edge"},
 	"bench":         {"policy", "cachestore", "purge", "edge/origin", "edge", "edge/edgetest", "edge/h1", "edge/h2", "edge/h3", "edge/admin"},
-	"cmd/edge":      {"policy", "cachestore", "purge", "edge/origin", "edge", "edge/h1", "edge/h2", "edge/h3", "edge/admin", "bench"},
+	"cmd/edge":      {"policy", "cachestore", "purge", "edge/origin", "edge", "edge/certs", "edge/h1", "edge/h2", "edge/h3", "edge/admin", "bench"},
 	"conformance":   {},
 }
 

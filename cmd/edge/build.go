@@ -14,6 +14,7 @@ import (
 	"edgecache/cachestore"
 	"edgecache/edge"
 	"edgecache/edge/admin"
+	"edgecache/edge/certs"
 	"edgecache/edge/h1"
 	"edgecache/edge/origin"
 	"edgecache/policy"
@@ -228,19 +229,19 @@ func (s *settings) wireConfig(log *slog.Logger) h1.Config {
 }
 
 // certs reads the certificates; nil without TLS.
-func (s *settings) certs() (*h1.Certs, error) {
+func (s *settings) certs() (*certs.Certs, error) {
 	if len(s.tls.listen) == 0 {
 		return nil, nil
 	}
-	files := make([]h1.CertFiles, len(s.tls.certs))
+	files := make([]certs.Files, len(s.tls.certs))
 	for i, c := range s.tls.certs {
-		files[i] = h1.CertFiles{Cert: c.cert, Key: c.key}
+		files[i] = certs.Files{Cert: c.cert, Key: c.key}
 	}
-	certs, err := h1.NewCerts(files)
+	kept, err := certs.New(files)
 	if err != nil {
 		return nil, fmt.Errorf("tls.certs: %w", err)
 	}
-	return certs, nil
+	return kept, nil
 }
 
 // prove opens what the settings name, as serve would, and keeps nothing.

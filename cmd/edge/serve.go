@@ -16,6 +16,7 @@ import (
 
 	"edgecache/edge"
 	"edgecache/edge/admin"
+	"edgecache/edge/certs"
 	"edgecache/edge/h1"
 	"edgecache/purge"
 )
@@ -31,7 +32,7 @@ func (v *serveVerb) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return err
 	}
-	certs, err := s.certs()
+	kept, err := s.certs()
 	if err != nil {
 		return err
 	}
@@ -42,15 +43,15 @@ func (v *serveVerb) Run(ctx context.Context, t terminal) error {
 	// Standard output may be a pipe whose reader dies; that must not end edge.
 	signal.Ignore(syscall.SIGPIPE)
 	r := &running{
-		settings: s, terminal: t, log: newLogger(t), certs: certs,
+		settings: s, terminal: t, log: newLogger(t), certs: kept,
 		failed: make(chan error, 8), end: make(chan os.Signal, 1), again: make(chan os.Signal, 1),
 	}
 	signal.Notify(r.end, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(r.end)
 	signal.Notify(r.again, syscall.SIGHUP)
 	defer signal.Stop(r.again)
-	if certs != nil {
-		certs.Log = r.log // a renewal that cannot be read must be seen
+	if kept != nil {
+		kept.Log = r.log // a renewal that cannot be read must be seen
 	}
 	if err := r.listen(); err != nil {
 		return err
@@ -67,7 +68,7 @@ type running struct {
 	settings *settings
 	terminal terminal
 	log      *slog.Logger
-	certs    *h1.Certs
+	certs    *certs.Certs
 
 	plain, secure []net.Listener
 	adminListener net.Listener

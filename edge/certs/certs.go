@@ -1,4 +1,6 @@
-package h1
+// Package certs keeps the certificates that edge shows its clients, and what
+// else of TLS is the same for all wires. It knows nothing of what is spoken above.
+package certs
 
 import (
 	"crypto/tls"
@@ -12,8 +14,8 @@ import (
 	"time"
 )
 
-// CertFiles names a certificate chain and its key, both PEM.
-type CertFiles struct{ Cert, Key string }
+// Files names a certificate chain and its key, both PEM.
+type Files struct{ Cert, Key string }
 
 // Certs chooses certificates by server name and reads them again when their
 // files change. A pair that cannot be read stays as it was.
@@ -24,35 +26,35 @@ type Certs struct {
 	nextAt  atomic.Int64                       // Unix ns; the files are not looked at before
 
 	mu    sync.Mutex // one reload at a time
-	pairs []certPair
+	pairs []pair
 }
 
-// certPair is one pair and what its files looked like when they were read.
-type certPair struct {
-	files  CertFiles
-	stamp  certStamp
+// pair is one pair and what its files looked like when they were read.
+type pair struct {
+	files  Files
+	stamp  stamp
 	loaded *tls.Certificate
 	failed bool // the last try; said once
 }
 
-type certStamp struct {
+type stamp struct {
 	certAt, keyAt     time.Time
 	certSize, keySize int64
 }
 
-// certPoll is how often the files are looked at, at most.
-const certPoll = time.Second
+// pollEvery is how often the files are looked at, at most.
+const pollEvery = time.Second
 
-// NewCerts reads all pairs. Each must be readable now. The first one is for
+// New reads all pairs. Each must be readable now. The first one is for
 // clients that name no server, or one that no certificate is for.
-func NewCerts(pairs []CertFiles) (*Certs, error) {
+func New(pairs []Files) (*Certs, error) {
 	if len(pairs) == 0 {
 		return nil, errors.New("no certificate given")
 	}
 	c := &Certs{}
 	list := make([]*tls.Certificate, 0, len(pairs))
 	for _, files := range pairs {
-		p := certPair{files: files}
+		p := pair{files: files}
 		if _, err := p.reload(); err != nil {
 			return nil, err
 		}
@@ -60,7 +62,7 @@ func NewCerts(pairs []CertFiles) (*Certs, error) {
 		list = append(list, p.loaded)
 	}
 	c.current.Store(&list)
-	c.nextAt.Store(time.Now().Add(certPoll).UnixNano())
+	c.nextAt.Store(time.Now().Add(pollEvery).UnixNano())
 	return c, nil
 }
 
@@ -100,10 +102,10 @@ func certFor(cert *tls.Certificate, name string) bool {
 	return false
 }
 
-// poll looks at the files, at most once each certPoll, on one handshake's time.
+// poll looks at the files, at most once each pollEvery, on one handshake's time.
 func (c *Certs) poll(now int64) {
 	next := c.nextAt.Load()
-	if now < next || !c.nextAt.CompareAndSwap(next, now+int64(certPoll)) {
+	if now < next || !c.nextAt.CompareAndSwap(next, now+int64(pollEvery)) {
 		return
 	}
 	c.mu.Lock()
@@ -127,7 +129,7 @@ func (c *Certs) poll(now int64) {
 
 // reload reads the pair if its files have changed. A pair of which only one
 // file is new yet does not fit together, and is tried again at the next poll.
-func (p *certPair) reload() (changed bool, err error) {
+func (p *pair) reload() (changed bool, err error) {
 	stamp, err := stampOf(p.files)
 	if err != nil || p.loaded != nil && stamp == p.stamp {
 		return false, err
@@ -140,7 +142,7 @@ func (p *certPair) reload() (changed bool, err error) {
 	return true, nil
 }
 
-func stampOf(f CertFiles) (s certStamp, err error) {
+func stampOf(f Files) (s stamp, err error) {
 	cert, err := os.Stat(f.Cert)
 	if err != nil {
 		return s, err
@@ -149,5 +151,5 @@ func stampOf(f CertFiles) (s certStamp, err error) {
 	if err != nil {
 		return s, err
 	}
-	return certStamp{cert.ModTime(), key.ModTime(), cert.Size(), key.Size()}, nil
+	return stamp{cert.ModTime(), key.ModTime(), cert.Size(), key.Size()}, nil
 }
