@@ -114,7 +114,7 @@ cache_status: {id: node-1, detail: true}
 	r := s.routes[0]
 	checks := map[string][2]any{
 		"listen":            {s.listen, []string{"127.0.0.1:1", ":2"}},
-		"tls":               {s.tls, tlsSettings{[]string{":443"}, []certSettings{{"a.pem", "b.pem"}}}},
+		"tls":               {s.tls, tlsSettings{listen: []string{":443"}, certs: []certSettings{{"a.pem", "b.pem"}}}},
 		"admin":             {s.admin, adminSettings{":9", "tok", []string{"admin.example"}}},
 		"memory":            {s.memory, memorySize{bytes: 3 << 29}},
 		"disk":              {s.disk, diskSettings{"/d", 2 << 30, false, 8, "always"}},

@@ -1,105 +1,108 @@
 // Package certs keeps the certificates that edge shows its clients, and what
-// else of TLS is the same for all wires. It knows nothing of what is spoken above.
+// else of TLS is the same for all wires: versions, ciphers, session tickets. It
+// knows nothing of what is spoken above.
 package certs
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Files names a certificate chain and its key, both PEM.
-type Files struct{ Cert, Key string }
+// Config is what certificates are made of. A zero field is its default.
+type Config struct {
+	Pairs      []Files          // the first one is for clients that name no server, or an unknown one
+	MinVersion uint16           // TLS 1.2
+	Now        func() time.Time // time.Now
+	Log        *slog.Logger     // hears of pairs that cannot be read again; nil = discard
+}
+
+// Issuer has certificates that are not in files.
+type Issuer interface {
+	// Certificate gives the one for a name in lower case; nil when there is none yet.
+	Certificate(name string) *tls.Certificate
+	// Challenge gives what proves to an authority that the name is ours (RFC 8737, 3);
+	// nil when no authority is to ask for it now.
+	Challenge(hello *tls.ClientHelloInfo) *tls.Certificate
+}
 
 // Certs chooses certificates by server name and reads them again when their
 // files change. A pair that cannot be read stays as it was.
 type Certs struct {
-	Log *slog.Logger // hears of pairs that cannot be read again; may be nil
+	config  Config
+	issuer  Issuer // nil: files alone
+	tickets tickets
 
-	current atomic.Pointer[[]*tls.Certificate] // in the order of the pairs
-	nextAt  atomic.Int64                       // Unix ns; the files are not looked at before
+	shelf    atomic.Pointer[shelf]
+	nextAt   atomic.Int64 // Unix ns; the files are not looked at before
+	reloaded atomic.Uint64
+	failed   atomic.Uint64
 
 	mu    sync.Mutex // one reload at a time
 	pairs []pair
 }
 
-// pair is one pair and what its files looked like when they were read.
-type pair struct {
-	files  Files
-	stamp  stamp
-	loaded *tls.Certificate
-	failed bool // the last try; said once
-}
-
-type stamp struct {
-	certAt, keyAt     time.Time
-	certSize, keySize int64
-}
-
 // pollEvery is how often the files are looked at, at most.
 const pollEvery = time.Second
 
-// New reads all pairs. Each must be readable now. The first one is for
-// clients that name no server, or one that no certificate is for.
-func New(pairs []Files) (*Certs, error) {
-	if len(pairs) == 0 {
-		return nil, errors.New("no certificate given")
+// New reads all pairs. Each must be readable now.
+func New(config Config) (*Certs, error) {
+	if config.Now == nil {
+		config.Now = time.Now
 	}
-	c := &Certs{}
-	list := make([]*tls.Certificate, 0, len(pairs))
-	for _, files := range pairs {
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
+	c := &Certs{config: config, tickets: tickets{now: config.Now}}
+	for _, files := range config.Pairs {
 		p := pair{files: files}
 		if _, err := p.reload(); err != nil {
 			return nil, err
 		}
 		c.pairs = append(c.pairs, p)
-		list = append(list, p.loaded)
 	}
-	c.current.Store(&list)
-	c.nextAt.Store(time.Now().Add(pollEvery).UnixNano())
+	c.shelveLocked()
+	c.nextAt.Store(config.Now().Add(pollEvery).UnixNano())
 	return c, nil
 }
 
-// GetCertificate is tls.Config's hook.
+// Use adds an issuer. It must be called before the first handshake.
+func (c *Certs) Use(i Issuer) { c.issuer = i }
+
+// GetCertificate is tls.Config's hook. Without a certificate it gives nil, which
+// crypto/tls answers with the alert unrecognized_name.
 func (c *Certs) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	c.poll(time.Now().UnixNano())
-	list := *c.current.Load()
-	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
-	var second *tls.Certificate
-	for _, cert := range list {
-		if !certFor(cert, name) {
-			continue
-		}
-		if hello.SupportsCertificate(cert) == nil {
+	now := c.config.Now()
+	c.poll(now.UnixNano())
+	sh, name := c.shelf.Load(), canonical(hello.ServerName)
+	ask := asking{hello: *hello, now: now}
+	ask.hello.ServerName = "" // the names are matched here
+	if cert := ask.best(sh.exact[name]); cert != nil {
+		return cert, nil
+	}
+	if c.issuer != nil && name != "" {
+		if cert := c.issuer.Certificate(name); cert != nil {
 			return cert, nil
 		}
-		if second == nil {
-			second = cert
-		}
 	}
-	if second != nil {
-		return second, nil
+	if cert := ask.best(sh.wild[parent(name)]); cert != nil {
+		return cert, nil
 	}
-	return list[0], nil
+	return ask.best(sh.first), nil
 }
 
-// certFor says whether the certificate names the server, exactly or by a
-// wildcard for its first label (RFC 6125, 6.4.3).
-func certFor(cert *tls.Certificate, name string) bool {
-	_, parent, _ := strings.Cut(name, ".")
-	for _, n := range cert.Leaf.DNSNames {
-		n = strings.ToLower(n)
-		if n == name || parent != "" && n == "*."+parent {
-			return true
-		}
+// Reload reads all files again, whatever they look like. It answers a signal.
+func (c *Certs) Reload() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.pairs {
+		c.pairs[i].stamp = stamp{}
 	}
-	return false
+	c.reloadLocked()
 }
 
 // poll looks at the files, at most once each pollEvery, on one handshake's time.
@@ -110,46 +113,77 @@ func (c *Certs) poll(now int64) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.reloadLocked()
+}
+
+// reloadLocked reads what has changed. A pair's trouble is logged and counted
+// when it begins, not at each look.
+func (c *Certs) reloadLocked() {
 	changed := false
-	list := make([]*tls.Certificate, len(c.pairs))
 	for i := range c.pairs {
 		p := &c.pairs[i]
 		did, err := p.reload()
 		changed = changed || did
-		if err != nil && !p.failed && c.Log != nil {
-			c.Log.Error("certificate cannot be read again; the old one stays", "cert", p.files.Cert, "error", err)
+		if did {
+			c.reloaded.Add(1)
 		}
-		p.failed = err != nil
-		list[i] = p.loaded
+		if err != nil && p.trouble == nil {
+			c.failed.Add(1)
+			c.config.Log.Error("certificate cannot be read again; the old one stays", "cert", p.files.Cert, "error", err)
+		}
+		p.trouble = err
 	}
 	if changed {
-		c.current.Store(&list)
+		c.shelveLocked()
 	}
 }
 
-// reload reads the pair if its files have changed. A pair of which only one
-// file is new yet does not fit together, and is tried again at the next poll.
-func (p *pair) reload() (changed bool, err error) {
-	stamp, err := stampOf(p.files)
-	if err != nil || p.loaded != nil && stamp == p.stamp {
-		return false, err
+// shelveLocked puts what is loaded where handshakes look.
+func (c *Certs) shelveLocked() {
+	list := make([]*tls.Certificate, len(c.pairs))
+	for i := range c.pairs {
+		list[i] = c.pairs[i].loaded
 	}
-	cert, err := tls.LoadX509KeyPair(p.files.Cert, p.files.Key)
-	if err != nil {
-		return false, fmt.Errorf("read certificate %s and key %s: %w", p.files.Cert, p.files.Key, err)
-	}
-	p.loaded, p.stamp = &cert, stamp
-	return true, nil
+	c.shelf.Store(newShelf(list))
 }
 
-func stampOf(f Files) (s stamp, err error) {
-	cert, err := os.Stat(f.Cert)
-	if err != nil {
-		return s, err
+// Stats is what there is to know of the pairs.
+type Stats struct {
+	Pairs    []PairStats
+	Reloaded uint64 // pairs that were read again
+	Failed   uint64 // pairs that could not be read again, each once until it can
+}
+
+// PairStats is one pair.
+type PairStats struct {
+	Cert     string    // the file's name
+	NotAfter time.Time // of the certificate in use
+	Trouble  error     // why its files cannot be read; nil when they can
+}
+
+// Stats looks at the files, as a handshake does, and tells.
+func (c *Certs) Stats() Stats {
+	c.poll(c.config.Now().UnixNano())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := Stats{Reloaded: c.reloaded.Load(), Failed: c.failed.Load()}
+	for i := range c.pairs {
+		p := &c.pairs[i]
+		s.Pairs = append(s.Pairs, PairStats{p.files.Cert, p.loaded.Leaf.NotAfter, p.trouble})
 	}
-	key, err := os.Stat(f.Key)
-	if err != nil {
-		return s, err
+	return s
+}
+
+// Troubles says in a line each what a person should know.
+func (c *Certs) Troubles() (lines []string) {
+	now := c.config.Now()
+	for _, p := range c.Stats().Pairs {
+		if p.Trouble != nil {
+			lines = append(lines, fmt.Sprintf("tls: certificate %s cannot be read again, the old one stays: %v", p.Cert, p.Trouble))
+		}
+		if now.After(p.NotAfter) {
+			lines = append(lines, fmt.Sprintf("tls: certificate %s has expired", p.Cert))
+		}
 	}
-	return stamp{cert.ModTime(), key.ModTime(), cert.Size(), key.Size()}, nil
+	return lines
 }

@@ -47,26 +47,24 @@ func writePEM(t testing.TB, file, kind string, der []byte) {
 
 func TestCertsByName(t *testing.T) {
 	dir := t.TempDir()
-	certs, err := New([]Files{
+	certs, err := New(Config{Pairs: []Files{
 		writePair(t, dir, "first", 1, "first.test"),
 		writePair(t, dir, "wild", 2, "*.wild.test"),
+		writePair(t, dir, "all", 4, "*.exact.test"),
 		writePair(t, dir, "exact", 3, "exact.test", "www.exact.test"),
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]int64{"first.test": 1, "": 1, "unknown.test": 1, "a.wild.test": 2, "A.WILD.test": 2,
-		"a.b.wild.test": 1, "wild.test": 1, "www.exact.test": 3, "exact.test.": 3} {
+		"a.b.wild.test": 1, "wild.test": 1, "www.exact.test": 3, "exact.test.": 3, "b.exact.test": 4} {
 		cert, err := certs.GetCertificate(hello(name))
 		if err != nil || cert.Leaf.SerialNumber.Int64() != want {
 			t.Errorf("%q: certificate %v, %v; want %d", name, cert.Leaf.SerialNumber, err, want)
 		}
 	}
-	if _, err := New([]Files{{"none", "none"}}); err == nil {
+	if _, err := New(Config{Pairs: []Files{{"none", "none"}}}); err == nil {
 		t.Error("files that do not exist are no error")
-	}
-	if _, err := New(nil); err == nil {
-		t.Error("no pair is no error")
 	}
 }
 
@@ -81,7 +79,7 @@ func hello(name string) *tls.ClientHelloInfo {
 func TestCertsReload(t *testing.T) {
 	dir := t.TempDir()
 	files := writePair(t, dir, "a", 1, "a.test")
-	certs, err := New([]Files{files})
+	certs, err := New(Config{Pairs: []Files{files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +87,7 @@ func TestCertsReload(t *testing.T) {
 	serial := func() int64 {
 		at = at.Add(2 * pollEvery)
 		certs.poll(at.UnixNano())
-		return (*certs.current.Load())[0].Leaf.SerialNumber.Int64()
+		return certs.shelf.Load().first[0].Leaf.SerialNumber.Int64()
 	}
 	stamp := func(n int) {
 		for _, f := range []string{files.Cert, files.Key} {
@@ -128,7 +126,7 @@ func TestCertsReload(t *testing.T) {
 	writePair(t, dir, "a", 3, "a.test")
 	stamp(3)
 	certs.poll(at.Add(pollEvery / 4).UnixNano())
-	if n := (*certs.current.Load())[0].Leaf.SerialNumber.Int64(); n != 2 {
+	if n := certs.shelf.Load().first[0].Leaf.SerialNumber.Int64(); n != 2 {
 		t.Error("looked again within a poll")
 	}
 	if n := serial(); n != 3 {
