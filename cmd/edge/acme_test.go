@@ -91,6 +91,9 @@ func (a *authority) begin(t *testing.T, p *process, seconds int) {
 	t.Cleanup(func() {
 		in.Close()
 		_ = c.Wait()
+		if t.Failed() {
+			t.Logf("edge said %s\nthe authority %s", p.err, a.said)
+		}
 	})
 	var said struct{ Root string }
 	if err := json.NewDecoder(bufio.NewReader(out)).Decode(&said); err != nil {

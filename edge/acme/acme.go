@@ -200,6 +200,7 @@ func (i *Issuer) hear(_ context.Context, event string, data map[string]any) erro
 		i.failed.Add(1)
 		err, _ := data["error"].(error)
 		i.tell(name, fmt.Errorf("renewal: %w", err))
+		i.config.Log.Error("certificate not renewed yet; the old one stays", "name", name, "error", err)
 	}
 	return nil
 }

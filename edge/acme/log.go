@@ -11,8 +11,8 @@ import (
 // zapLog gives certmagic a logger whose lines go into ours.
 func zapLog(log *slog.Logger) *zap.Logger { return zap.New(&core{log: log}) }
 
-// core is zap's sink. What certmagic tells of its progress is for debugging: a
-// person need not act on it.
+// core is zap's sink. What certmagic tells of its progress and of first tries
+// is for debugging; its errors are details of what Issuer tells by itself.
 type core struct {
 	log    *slog.Logger
 	fields []zapcore.Field
@@ -21,10 +21,7 @@ type core struct {
 var _ zapcore.Core = (*core)(nil)
 
 func levelOf(l zapcore.Level) slog.Level {
-	switch {
-	case l >= zapcore.ErrorLevel:
-		return slog.LevelError
-	case l == zapcore.WarnLevel:
+	if l >= zapcore.ErrorLevel {
 		return slog.LevelWarn
 	}
 	return slog.LevelDebug

@@ -71,7 +71,7 @@ func run(cert, key string, httpPort, tlsPort int, seconds uint64) error {
 // serveNames answers every question for an address with 127.0.0.1, and has no
 // other records, and so no CAA that forbids anything.
 func serveNames() (address string, err error) {
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0") // which is what the validator asks by
 	if err != nil {
 		return "", err
 	}
@@ -82,6 +82,6 @@ func serveNames() (address string, err error) {
 		}
 		_ = w.WriteMsg(m)
 	})
-	go func() { _ = (&dns.Server{PacketConn: packets, Handler: answer}).ActivateAndServe() }()
-	return packets.LocalAddr().String(), nil
+	go func() { _ = (&dns.Server{Listener: l, Handler: answer}).ActivateAndServe() }()
+	return l.Addr().String(), nil
 }
