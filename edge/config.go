@@ -31,8 +31,13 @@ type Config struct {
 	CacheStatusDetail bool
 	Limits            Limits
 
-	Proxy     Proxy        // nil: the routes' upstreams
-	Parts     []any        // parts with hooks, in order
+	Proxy Proxy // nil: the routes' upstreams
+	Parts []any // parts with hooks, in order
+
+	// Challenge gives what an authority is to find under a path of
+	// /.well-known/acme-challenge/ in cleartext; nil when it knows no such
+	// token, and the request goes its way. It does not block.
+	Challenge func(host, path []byte) []byte
 	AccessLog AccessLog    // nil: no log
 	Log       *slog.Logger // for what a person should act on; nil = discard
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
@@ -63,6 +64,10 @@ func (s *settings) schema() map[string]func(value) {
 func (t *tlsSettings) schema() map[string]func(value) {
 	return map[string]func(value){
 		"listen": func(v value) { t.listen = addresses(v) },
+		"acme":   func(v value) { t.acme.given = true; v.keys(t.acme.schema()) },
+		"min_version": func(v value) {
+			t.least = map[string]uint16{"1.3": tls.VersionTLS13}[v.choice("1.2", "1.3")]
+		},
 		"certs": func(v value) {
 			v.list(func(item value) {
 				var c certSettings

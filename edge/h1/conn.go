@@ -1,7 +1,6 @@
 package h1
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -81,20 +80,6 @@ func (c *conn) serve(config *tls.Config) {
 	if c.lingers {
 		c.linger()
 	}
-}
-
-// handshake puts TLS above the wire.
-func (c *conn) handshake(config *tls.Config) bool {
-	ctx, cancel := context.WithTimeout(c.server.ctx, c.server.config.HeaderTimeout)
-	defer cancel()
-	t := tls.Server(&c.wire, config)
-	if err := t.HandshakeContext(ctx); err != nil {
-		c.server.counts.handshakes.Add(1)
-		return false
-	}
-	c.tls, c.lane.out.dst, c.in.src = t, t, t
-	c.tlsVersion = t.ConnectionState().Version
-	return true
 }
 
 // await waits for a request's first byte. One empty line before it is skipped
