@@ -81,7 +81,7 @@ func (q *quicSide) count(w *edge.WireStats) {
 	w.Refused += s.Refused
 	for event, n := range map[string]int64{
 		"handshake": s.HandshakeFaults, "body_fault": s.BodyFaults, "idle_timeout": s.IdleTimeouts,
-		"slow_body": s.SlowBodies, "write_stall": s.WriteStalls, "aborted": s.Aborted, "flood": s.Floods, "panic": s.Panics,
+		"slow_body": s.SlowBodies, "write_stall": s.WriteStalls, "aborted": s.Aborted, "panic": s.Panics,
 	} {
 		w.Events["h3_"+event] = n
 	}

@@ -65,7 +65,7 @@ func TestServesHTTP3(t *testing.T) {
 	await(t, "it is counted", func() bool {
 		_, _, body := get(t, "http://"+p.said.Admin+"/metrics")
 		return strings.Contains(body, `edge_requests_total{cache="hit",code_class="2xx",proto="HTTP/3"} 1`) &&
-			strings.Contains(body, `edge_wire_events_total{event="h3_flood"} 0`)
+			strings.Contains(body, `edge_wire_events_total{event="h3_aborted"} 0`)
 	})
 	if code := p.end(syscall.SIGTERM); code != exitWell || strings.Contains(p.err.String(), "requests were cut") {
 		t.Errorf("exit code %d: %s", code, p.err)

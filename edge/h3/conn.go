@@ -62,9 +62,7 @@ func (c *conn) serve() {
 // ServeHTTP answers one request, on its stream's goroutine. The library ends
 // the stream cleanly when it returns, and resets it when it panics.
 func (c *conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !c.begin() {
-		panic(http.ErrAbortHandler)
-	}
+	c.begin()
 	defer c.end()
 	st := c.server.spare.Get().(*stream)
 	whole := st.serve(c, w, r)
@@ -74,24 +72,13 @@ func (c *conn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// begin counts a request. A client that resets its streams may open others
-// while the requests of the first still run: twice the allowed number is the
-// end of the connection.
-func (c *conn) begin() bool {
+// begin counts a request. How many requests run at once quic-go bounds: a
+// stream that the client has reset counts until its request is over.
+func (c *conn) begin() {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.active++
-	flood := c.active > 2*c.server.config.Streams
-	if flood {
-		c.active--
-	} else {
-		c.idle.Stop()
-	}
-	c.mu.Unlock()
-	if flood && c.quic.Context().Err() == nil {
-		c.server.counts.floods.Add(1)
-		_ = c.quic.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeExcessiveLoad), "too many requests at once")
-	}
-	return !flood
+	c.idle.Stop()
 }
 
 func (c *conn) end() {

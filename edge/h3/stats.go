@@ -17,7 +17,6 @@ type Stats struct {
 	SlowBodies   int64             // bodies under limits.body_min_rate
 	WriteStalls  int64             // clients that took nothing for limits.write_stall
 	Aborted      int64             // answers broken off: reset streams
-	Floods       int64             // connections with more requests than they may have
 	Panics       int64             // panics that cost a stream
 
 	BytesIn  int64 // from clients, in UDP datagrams
@@ -31,7 +30,7 @@ type counters struct {
 	handshakes, bodyFaults            atomic.Int64
 	idleTimeouts, slowBodies          atomic.Int64
 	writeStalls, aborted              atomic.Int64
-	floods, panics                    atomic.Int64
+	panics                            atomic.Int64
 	bytesIn, bytesOut                 atomic.Int64 // of connections that are over
 }
 
@@ -48,7 +47,6 @@ func (c *counters) stats() Stats {
 		SlowBodies:      c.slowBodies.Load(),
 		WriteStalls:     c.writeStalls.Load(),
 		Aborted:         c.aborted.Load(),
-		Floods:          c.floods.Load(),
 		Panics:          c.panics.Load(),
 		BytesIn:         c.bytesIn.Load(),
 		BytesOut:        c.bytesOut.Load(),
