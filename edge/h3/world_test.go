@@ -134,6 +134,7 @@ func (c *client) must(method, path, body string, lines ...string) answer {
 
 // world is an origin, a real engine in front of it, and this wire.
 type world struct {
+	t testing.TB
 	*edgetest.Harness
 	origin *edgetest.Origin
 	server *Server
@@ -163,7 +164,7 @@ func start(t testing.TB, c Config, more ...func(*edgetest.Config)) *world {
 	for _, f := range more {
 		f(&set)
 	}
-	w := &world{Harness: edgetest.New(t, set), origin: o}
+	w := &world{t: t, Harness: edgetest.New(t, set), origin: o}
 	w.server = New(w.Engine, c)
 	w.addr = serve(t, w.server)
 	return w
