@@ -80,7 +80,7 @@ func (q *quicSide) count(w *edge.WireStats) {
 	w.Accepted += s.Accepted
 	w.Refused += s.Refused
 	for event, n := range map[string]int64{
-		"handshake": s.HandshakeFaults, "body_fault": s.BodyFaults, "idle_timeout": s.IdleTimeouts,
+		"handshake": s.HandshakeFaults, "proved": s.Proved, "body_fault": s.BodyFaults, "idle_timeout": s.IdleTimeouts,
 		"slow_body": s.SlowBodies, "write_stall": s.WriteStalls, "aborted": s.Aborted, "panic": s.Panics,
 	} {
 		w.Events["h3_"+event] = n

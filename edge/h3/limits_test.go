@@ -189,13 +189,16 @@ func TestWriteStall(t *testing.T) {
 	}
 }
 
-// TestConnectionLimit: one over it is refused, and there is room again when
-// another has ended.
+// TestConnectionLimit: when half are taken a client proves its address first; one
+// over the limit is refused, and there is room again when another has ended.
 func TestConnectionLimit(t *testing.T) {
 	s := newServer(&stub{finish: echo}, Config{Conns: 2})
 	addr := serve(t, s)
 	first := dial(t, addr)
 	first.must("GET", "/", "")
+	if n := s.Stats().Proved; n != 0 {
+		t.Errorf("%d clients had to prove their address while there is room", n)
+	}
 	dial(t, addr).must("GET", "/", "")
 	over := dial(t, addr)
 	a := over.try(over.request("GET", "/", nil))
@@ -203,7 +206,7 @@ func TestConnectionLimit(t *testing.T) {
 	if !errors.As(a.err, &refused) || refused.ErrorCode != quic.ConnectionRefused {
 		t.Errorf("%v, want a refused connection", a.err)
 	}
-	if st := s.Stats(); st.Refused < 1 || st.Open != 2 || st.Accepted != 2 {
+	if st := s.Stats(); st.Refused < 1 || st.Proved != 1 || st.Open != 2 || st.Accepted != 2 {
 		t.Errorf("%+v", st)
 	}
 	first.Close()

@@ -134,7 +134,7 @@ func (s *Server) quicConfig() *quic.Config {
 
 // admit counts a connection from its first packet to its end, and refuses one
 // that is too many.
-func (s *Server) admit(ctx context.Context, _ *quic.ClientInfo) (context.Context, error) {
+func (s *Server) admit(ctx context.Context, client *quic.ClientInfo) (context.Context, error) {
 	if s.draining.Load() {
 		return nil, errDraining
 	}
@@ -142,6 +142,9 @@ func (s *Server) admit(ctx context.Context, _ *quic.ClientInfo) (context.Context
 		s.counts.open.Add(-1)
 		s.counts.refused.Add(1)
 		return nil, errFull
+	}
+	if client.AddrVerified {
+		s.counts.proved.Add(1)
 	}
 	stage := &stage{}
 	ctx = context.WithValue(ctx, stageKey{}, stage)

@@ -7,6 +7,7 @@ type Stats struct {
 	Open     int64 // connections now, handshakes included
 	Accepted int64 // handshakes that were completed
 	Refused  int64 // connections over limits.conns
+	Proved   int64 // connections that began with a proof of the client's address (RFC 9000, 8.1)
 	Requests int64 // requests that became a session
 
 	HandshakeFaults int64 // handshakes that failed or took longer than limits.header_timeout
@@ -25,13 +26,13 @@ type Stats struct {
 
 // counters are the Stats while they are counted.
 type counters struct {
-	open, accepted, refused, requests atomic.Int64
-	faults                            [FaultKinds]atomic.Int64
-	handshakes, bodyFaults            atomic.Int64
-	idleTimeouts, slowBodies          atomic.Int64
-	writeStalls, aborted              atomic.Int64
-	panics                            atomic.Int64
-	bytesIn, bytesOut                 atomic.Int64 // of connections that are over
+	open, accepted, refused, proved, requests atomic.Int64
+	faults                                    [FaultKinds]atomic.Int64
+	handshakes, bodyFaults                    atomic.Int64
+	idleTimeouts, slowBodies                  atomic.Int64
+	writeStalls, aborted                      atomic.Int64
+	panics                                    atomic.Int64
+	bytesIn, bytesOut                         atomic.Int64 // of connections that are over
 }
 
 // stats reads every counter. They are not read at one instant.
@@ -40,6 +41,7 @@ func (c *counters) stats() Stats {
 		Open:            c.open.Load(),
 		Accepted:        c.accepted.Load(),
 		Refused:         c.refused.Load(),
+		Proved:          c.proved.Load(),
 		Requests:        c.requests.Load(),
 		HandshakeFaults: c.handshakes.Load(),
 		BodyFaults:      c.bodyFaults.Load(),
