@@ -29,6 +29,7 @@ type Config struct {
 	HitForMiss        time.Duration // 0 = 10 s; negative = off
 	CacheStatusID     string        // "" = "edge"
 	CacheStatusDetail bool
+	AltSvc            string // Alt-Svc on answers over TLS that are not HTTP/3; "" = none
 	Limits            Limits
 
 	Proxy Proxy // nil: the routes' upstreams

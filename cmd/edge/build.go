@@ -158,7 +158,7 @@ func (in *installation) engineConfig(s *settings, token string, log *slog.Logger
 		Seed: in.seed, Store: in.store, Purges: in.purges, Upstreams: in.pools, Routes: s.compiled(),
 		Hosts: s.hosts, Trusted: s.trusted,
 		PurgeAllow: s.purge.allow, PurgeSoftWindow: negative(s.purge.softWindow), Token: token,
-		HitForMiss: negative(s.hitForMiss), CacheStatusID: s.cacheID, CacheStatusDetail: s.cacheMore,
+		HitForMiss: negative(s.hitForMiss), CacheStatusID: s.cacheID, CacheStatusDetail: s.cacheMore, AltSvc: s.altSvc,
 		Limits: edge.Limits{
 			BodyBuffer: s.limits.bodyBuffer, Object: s.limits.object,
 			Refreshes: s.limits.refreshes, Ranges: s.limits.ranges, SearchRules: s.limits.searchRules,

@@ -41,6 +41,7 @@ func (s *settings) schema() map[string]func(value) {
 	return map[string]func(value){
 		"listen":       func(v value) { s.listen = addresses(v) },
 		"tls":          func(v value) { v.keys(s.tls.schema()) },
+		"http3":        func(v value) { s.http3 = v.flag() },
 		"admin":        func(v value) { v.keys(s.admin.schema()) },
 		"memory":       func(v value) { s.memory = memoryOf(v) },
 		"disk":         func(v value) { v.keys(s.disk.schema()) },

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"edgecache/edge/admin"
 	"edgecache/edge/certs"
 	"edgecache/edge/h1"
+	"edgecache/edge/h3"
 	"edgecache/purge"
 )
 
@@ -72,6 +74,7 @@ type running struct {
 
 	in        *installation
 	wire      *h1.Server
+	quic      quicSide
 	admin     *http.Server
 	stopAdmin context.CancelFunc
 	failed    chan error // a listener that broke
@@ -98,8 +101,14 @@ func (r *running) listen() (err error) {
 			return err
 		}
 	}
-	r.adminListener, err = bind(r.settings.admin.listen, "the admin API")
-	return err
+	if r.adminListener, err = bind(r.settings.admin.listen, "the admin API"); err != nil {
+		return err
+	}
+	if r.settings.http3 {
+		r.quic.listen(r.secure, r.log)
+		r.settings.altSvc = r.quic.altSvc()
+	}
+	return nil
 }
 
 func (r *running) take(list *[]net.Listener, address string) error {
@@ -129,6 +138,7 @@ func (r *running) closeListeners() {
 			l.Close()
 		}
 	}
+	r.quic.close()
 }
 
 // first is the port by which this edge's places are named.
@@ -193,7 +203,9 @@ func (r *running) ready() error {
 func (r *running) serve(handler *admin.Handler) {
 	r.wire = h1.New(r.in.engine, r.settings.wireConfig(r.log))
 	r.in.engine.Metrics().WatchWires(func() edge.WireStats {
-		return wireStats(r.wire.Stats())
+		w := wireStats(r.wire.Stats())
+		r.quic.count(&w)
+		return w
 	})
 	r.in.engine.Metrics().WatchSweeps(r.in.sweeper.Stats)
 	if r.certs != nil {
@@ -209,6 +221,7 @@ func (r *running) serve(handler *admin.Handler) {
 		config := r.certs.TLS()
 		go r.run(func() error { return r.wire.Serve(l, config) })
 	}
+	r.quic.serve(r)
 	ctx, stop := context.WithCancel(context.Background())
 	r.admin, r.stopAdmin = admin.NewServer(handler, r.log), stop
 	r.admin.BaseContext = func(net.Listener) context.Context { return ctx }
@@ -301,8 +314,10 @@ func (r *running) drain() error {
 		}
 	}()
 	r.in.engine.Drain()
-	err := r.wire.Shutdown(ctx)
-	if errors.Is(err, h1.ErrCut) {
+	quic := make(chan error, 1)
+	go func() { quic <- r.quic.shutdown(ctx) }()
+	err := cmp.Or(r.wire.Shutdown(ctx), <-quic)
+	if errors.Is(err, h1.ErrCut) || errors.Is(err, h3.ErrCut) {
 		r.log.Warn("requests were cut: they took longer than the drain", "drain", r.settings.limits.drain.String())
 		err = nil
 	}

@@ -13,6 +13,8 @@ import (
 type settings struct {
 	listen     []string
 	tls        tlsSettings
+	http3      bool   // beside each of tls.listen
+	altSvc     string // where that is, once it listens
 	admin      adminSettings
 	memory     memorySize
 	disk       diskSettings
@@ -146,6 +148,7 @@ func defaultSettings() *settings {
 	return &settings{
 		listen: []string{":8080"},
 		tls:    tlsSettings{acme: defaultACME()},
+		http3:  true,
 		admin:  adminSettings{listen: "127.0.0.1:9145"},
 		memory: memorySize{percent: 25},
 		disk:   diskSettings{size: 1 << 30, sync: true, shards: 4, admission: "always"},
