@@ -100,7 +100,7 @@ bench-disk: ## the disk tier beside a plain file: hits, stores, stalls
 bench-huge: ## 20 GiB through edge, and an object that just fits on its disk
 	$(GO) run ./bench/huge -out bench/results/$$(date -u +%F)-huge.txt
 
-bench-wire: ## edge beside nginx and Varnish, which root has installed when they are missing; ARGS=-cases h1-1k,tls-1k chooses
+bench-wire: ## edge beside nginx and Varnish, which root has installed when they are missing; ARGS="-quick -out FILE", "-cases h1-1k,tls-1k -out FILE"
 	$(GO) run ./bench/wire -out bench/results/$$(date -u +%F)-wire.txt $(ARGS)
 
 clean: ## what was built and what conformance fetched

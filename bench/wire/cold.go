@@ -29,7 +29,9 @@ func cold(ctx context.Context, s *stand, t trial, r *result) error {
 		one.sent += int64(t.many)
 		r.add(one.name, "slowest", "ms", slices.Max(took).Seconds()*1e3)
 		r.add(one.name, "median", "ms", slices.Sorted(slices.Values(took))[len(took)/2].Seconds()*1e3)
-		r.add(one.name, "asked", "times at the origin", float64(s.env.origin.askedFor(path)))
+		a := s.env.origin.askedFor(path)
+		r.add(one.name, "released", "ms", a.last.Sub(a.first).Seconds()*1e3)
+		r.add(one.name, "asked", "times at the origin", float64(a.many))
 		return nil
 	})
 }

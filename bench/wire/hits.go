@@ -5,19 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 )
 
-const (
-	rateShare = 0.2   // of the least saturation: the rate at which latencies are looked at
-	maxRate   = 20000 // that the client can keep on its core
-	rateConns = 64
-	passURLs  = 1000
-	moment    = 1e-6 // a microsecond
-)
+// passURLs is over how many urls the requests go that must not be stored.
+const passURLs = 1000
 
 // entrant is a server with what it is to be asked.
 type entrant struct {
@@ -25,25 +21,21 @@ type entrant struct {
 	load load
 }
 
-// entrants are the servers that have the trial's wire.
+// pathTo is the one path of a trial of hits.
+func pathTo(t trial) string { return fmt.Sprintf("%s/%d/%s", t.kind, t.size, t.name) }
+
+// entrants are the servers that have the trial's wire, with what it asks for stored.
 func entrants(ctx context.Context, s *stand, t trial, r *result) (all []entrant, err error) {
-	path := fmt.Sprintf("%s/%d/%s", t.kind, t.size, t.name)
 	for _, one := range s.servers {
-		url := one.url(t.wire, path)
+		url := one.url(t.wire, pathTo(t))
 		if url == "" {
-			r.note("%s: left out, it does not offer %v", one.name, t.wire)
+			r.of(one.name).absent = "not spoken"
 			continue
 		}
-		if t.kind == kept {
-			if err := one.warm(ctx, url, s.env.origin.body(t.size)); err != nil {
-				return nil, fmt.Errorf("%s: %w", one.name, err)
-			}
+		if err := one.warm(ctx, url, s.env.origin.body(t.size)); err != nil {
+			return nil, fmt.Errorf("%s: %w", one.name, err)
 		}
-		under := s.env.under(loadCore)
-		if s.cores > 1 {
-			under = s.env.under(bothCores)
-		}
-		all = append(all, entrant{one, load{url: url, h2: t.wire == overH2, span: s.o.span, under: under}})
+		all = append(all, entrant{one, load{url: url, h2: t.wire == overH2, span: s.o.span, under: s.env.under(loadCore)}})
 	}
 	return all, nil
 }
@@ -79,38 +71,14 @@ func rounds[T interface{ called() string }](o options, all []T, r *result, part 
 	return nil
 }
 
-// hits measures hits of one url in closed loops, and over HTTP/1.1 latencies.
+// hits measures hits of one url in closed loops, of which the origin must not
+// hear, and then latencies.
 func hits(ctx context.Context, s *stand, t trial, r *result) error {
-	if err := closedHits(ctx, s, t, r); err != nil || t.wire != overPlain {
-		return err
-	}
-	rate := maxRate
-	for _, row := range r.rows {
-		rate = min(rate, int(rateShare*r.find(row.server, "throughput").median()))
-	}
-	rate = max(rate, 10)
-	r.note("latencies at %d requests a second on %d connections, from when each was due", rate, rateConns)
-	return rounds(s.o, s.servers, r, func(_ int, one *server) error {
-		loop := openLoop{addr: one.plain, path: fmt.Sprintf("%s/%d/%s", t.kind, t.size, t.name), rate: rate,
-			span: s.o.span, conns: rateConns, body: t.size}
-		h, err := loop.run(ctx)
-		if err != nil {
-			return err
-		}
-		one.sent += int64(s.o.span.Seconds() * float64(rate))
-		r.add(one.name, "p50", "µs", h.Quantile(0.50).Seconds()/moment)
-		r.add(one.name, "p99", "µs", h.Quantile(0.99).Seconds()/moment)
-		return nil
-	})
-}
-
-// closedHits measures hits of one url; the origin must not hear of them.
-func closedHits(ctx context.Context, s *stand, t trial, r *result) error {
 	all, err := entrants(ctx, s, t, r)
 	if err != nil {
 		return err
 	}
-	return rounds(s.o, all, r, func(_ int, e entrant) error {
+	err = rounds(s.o, all, r, func(_ int, e entrant) error {
 		before := s.env.origin.asked.Load()
 		if _, err := e.measure(ctx, r); err != nil {
 			return err
@@ -120,32 +88,51 @@ func closedHits(ctx context.Context, s *stand, t trial, r *result) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return latencies(ctx, s, t, r, func(*server, int, int) string { return pathTo(t) })
 }
 
 // measure runs the load once and notes what it cost.
 func (e entrant) measure(ctx context.Context, r *result) (loaded, error) {
-	before, err := e.cpu()
-	if err != nil {
-		return loaded{}, err
-	}
-	l, err := e.load.run(ctx)
+	l, own, logger, err := e.cost(ctx)
 	if err != nil {
 		return l, err
 	}
-	after, err := e.cpu()
-	if err != nil {
-		return l, err
+	r.add(e.name, cpuName, "µs a request", own)
+	if e.logger != 0 {
+		r.add(e.name, "log cpu", "µs a request", logger)
 	}
-	e.sent += l.requests
-	r.add(e.name, cpuName, "µs a request", (after-before).Seconds()/moment/float64(l.requests))
 	r.add(e.name, "throughput", "requests a second", l.rate)
 	return l, nil
 }
 
+// cost runs the load and gives the CPU of a request, in microseconds.
+func (e entrant) cost(ctx context.Context) (l loaded, own, logger float64, err error) {
+	before, loggerBefore, err := e.cpu()
+	if err != nil {
+		return l, 0, 0, err
+	}
+	if l, err = e.load.run(ctx); err != nil {
+		return l, 0, 0, err
+	}
+	after, loggerAfter, err := e.cpu()
+	if err != nil {
+		return l, 0, 0, err
+	}
+	e.sent += l.requests
+	each := moment * float64(l.requests)
+	return l, (after - before).Seconds() / each, (loggerAfter - loggerBefore).Seconds() / each, nil
+}
+
 // misses measures urls that are not stored: new ones, or such as must not be.
 func misses(ctx context.Context, s *stand, t trial, r *result) error {
-	return rounds(s.o, s.servers, r, func(round int, one *server) error {
-		p := paths{prefix: fmt.Sprintf("%s/%d/%s-%d-", t.kind, t.size, t.name, round)}
+	prefix := func(one *server, round int, of string) string {
+		return fmt.Sprintf("%s/%d/%s-%s-%d-%s-", t.kind, t.size, t.name, one.name, round, of)
+	}
+	err := rounds(s.o, s.servers, r, func(round int, one *server) error {
+		p := paths{prefix: prefix(one, round, "closed")}
 		if t.kind == passed {
 			p.many = passURLs
 		}
@@ -167,6 +154,15 @@ func misses(ctx context.Context, s *stand, t trial, r *result) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return latencies(ctx, s, t, r, func(one *server, round, i int) string {
+		if t.kind == passed {
+			i %= passURLs
+		}
+		return prefix(one, round, "open") + strconv.Itoa(i)
+	})
 }
 
 // diskObjects is how many bodies of 32 KiB lie on disk: 128 MiB, of which edge's
@@ -175,7 +171,7 @@ const diskObjects = 4096
 
 // diskHits measures random hits out of more than memory holds.
 func diskHits(ctx context.Context, s *stand, t trial, r *result) error {
-	p := paths{prefix: fmt.Sprintf("%s/%d/%s-", t.kind, t.size, t.name), many: diskObjects, random: true}
+	p := paths{prefix: pathTo(t) + "-", many: diskObjects, random: true}
 	script, err := p.write(s.env.dir)
 	if err != nil {
 		return err
@@ -187,26 +183,34 @@ func diskHits(ctx context.Context, s *stand, t trial, r *result) error {
 		}
 		all = append(all, entrant{one, load{url: one.url(overPlain, "/"), span: s.o.span, script: script, under: s.env.under(loadCore)}})
 	}
-	return rounds(s.o, all, r, func(_ int, e entrant) error {
-		asked := s.env.origin.asked.Load()
-		fromDisk, err := e.diskHits(ctx)
-		if err != nil {
-			return err
-		}
-		l, err := e.measure(ctx, r)
-		if err != nil {
-			return err
-		}
-		if n := s.env.origin.asked.Load() - asked; n > l.requests/100 {
-			return fmt.Errorf("%d of %d hits were not", n, l.requests)
-		}
-		if e.metrics == "" {
-			return nil
-		}
-		now, err := e.diskHits(ctx)
-		r.add(e.name, "of disk", "% of the hits", 100*(now-fromDisk)/float64(l.requests))
+	err = rounds(s.o, all, r, func(_ int, e entrant) error { return e.fromDisk(ctx, s, r) })
+	if err != nil {
 		return err
-	})
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	return latencies(ctx, s, t, r, func(*server, int, int) string { return p.prefix + strconv.Itoa(random.IntN(diskObjects)) })
+}
+
+// fromDisk is one round of it.
+func (e entrant) fromDisk(ctx context.Context, s *stand, r *result) error {
+	asked := s.env.origin.asked.Load()
+	before, err := e.diskHits(ctx)
+	if err != nil {
+		return err
+	}
+	l, err := e.measure(ctx, r)
+	if err != nil {
+		return err
+	}
+	if n := s.env.origin.asked.Load() - asked; n > l.requests/100 {
+		return fmt.Errorf("%d of %d hits were not", n, l.requests)
+	}
+	if e.metrics == "" {
+		return nil
+	}
+	now, err := e.diskHits(ctx)
+	r.add(e.name, "of disk", "% of the hits", 100*(now-before)/float64(l.requests))
+	return err
 }
 
 // fill asks for all objects until all are stored.

@@ -14,7 +14,8 @@ const (
 )
 
 // idle holds many connections open that have asked once and now seldom do, and
-// looks at the memory that they take.
+// looks at the memory that they take. The servers are new in each round: memory
+// that was once taken is not given back at once.
 func idle(ctx context.Context, s *stand, t trial, r *result) error {
 	many := min(s.o.idle, s.env.files-spareFiles)
 	if many < s.o.idle {
@@ -29,16 +30,11 @@ func idle(ctx context.Context, s *stand, t trial, r *result) error {
 }
 
 func idleOn(ctx context.Context, s *stand, t trial, r *result, one *server, many int) error {
-	path := fmt.Sprintf("%s/%d/%s", t.kind, t.size, t.name)
 	want := s.env.origin.body(t.size)
-	if err := one.warm(ctx, one.url(overPlain, path), want); err != nil {
+	if err := one.warm(ctx, one.url(overPlain, pathTo(t)), want); err != nil {
 		return err
 	}
-	before, err := one.resident()
-	if err != nil {
-		return err
-	}
-	stacksBefore, err := one.stacks(ctx)
+	before, stacksBefore, err := one.memory(ctx)
 	if err != nil {
 		return err
 	}
@@ -48,14 +44,14 @@ func idleOn(ctx context.Context, s *stand, t trial, r *result, one *server, many
 			return fmt.Errorf("connection %d: %w", i, err)
 		}
 		defer conns[i].Close()
-		if err := one.exchange(conns[i], path, want); err != nil {
+		if err := one.exchange(conns[i], pathTo(t), want); err != nil {
 			return fmt.Errorf("connection %d: %w", i, err)
 		}
 	}
 	each := max(many/idleShare, 1)
 	for second := range idleSeconds {
 		for i := range each {
-			if err := one.exchange(conns[(second*each+i)%many], path, want); err != nil {
+			if err := one.exchange(conns[(second*each+i)%many], pathTo(t), want); err != nil {
 				return err
 			}
 		}
@@ -65,35 +61,37 @@ func idleOn(ctx context.Context, s *stand, t trial, r *result, one *server, many
 		case <-time.After(time.Second):
 		}
 	}
-	after, err := one.resident()
+	after, stacks, err := one.memory(ctx)
 	if err != nil {
 		return err
 	}
-	stacks, err := one.stacks(ctx)
-	if err != nil {
-		return err
+	for i, c := range conns { // who has closed some has less to hold
+		if err := one.exchange(c, pathTo(t), want); err != nil {
+			return fmt.Errorf("connection %d was not kept: %w", i, err)
+		}
 	}
-	r.add(one.name, "connections", "", float64(many))
-	r.add(one.name, "memory each", "bytes", float64(after-before)/float64(many))
+	all := float64(after-before) / float64(many)
+	r.add(one.name, "memory", "bytes each", all)
 	if one.metrics != "" {
 		own := (stacks - stacksBefore) / float64(many)
-		r.add(one.name, "stack each", "bytes of it", own)
-		r.add(one.name, "without", "bytes", float64(after-before)/float64(many)-own)
+		r.add(one.name, "stack", "bytes each", own)
+		r.add(one.name, "without", "bytes each", all-own)
 	}
 	r.add(one.name, "in all", "MiB", float64(after)/(1<<20))
 	return nil
+}
+
+// memory is what is resident, and what of it is goroutines' stacks; 0 of who has
+// none.
+func (s *server) memory(ctx context.Context) (resident int64, stacks float64, err error) {
+	if resident, err = s.resident(); err == nil && s.metrics != "" {
+		stacks, err = s.metric(ctx, "go_memstats_stack_inuse_bytes")
+	}
+	return resident, stacks, err
 }
 
 func (s *server) exchange(c net.Conn, path string, want []byte) error {
 	_ = c.SetDeadline(time.Now().Add(coldTime))
 	s.sent++
 	return exchange(c, s.plain, path, want)
-}
-
-// stacks is what goroutines have for their stacks, in bytes; 0 of who has none.
-func (s *server) stacks(ctx context.Context) (float64, error) {
-	if s.metrics == "" {
-		return 0, nil
-	}
-	return s.metric(ctx, "go_memstats_stack_inuse_bytes")
 }

@@ -29,18 +29,26 @@ type loaded struct {
 type load struct {
 	url    string
 	h2     bool
+	h3     string        // the program for it; "" is another wire
 	span   time.Duration // whole seconds
+	cores  int           // that the tool has, with as many connections on each; 0 is one
 	script string        // file, "" asks for the url again and again; wrk alone has scripts
 	under  []string
 }
 
 func (l load) run(ctx context.Context) (loaded, error) {
-	args := []string{"wrk", "-t1", fmt.Sprintf("-c%d", loadConns), fmt.Sprintf("-d%ds", int(l.span.Seconds()))}
+	cores := max(l.cores, 1)
+	threads, conns := fmt.Sprintf("-t%d", cores), fmt.Sprintf("-c%d", loadConns*cores)
+	args := []string{"wrk", threads, conns, fmt.Sprintf("-d%ds", int(l.span.Seconds()))}
 	parse := parseWrk
 	if l.h2 {
-		args = []string{"h2load", "-t1", fmt.Sprintf("-c%d", loadConns), fmt.Sprintf("-m%d", loadStreams),
-			fmt.Sprintf("-D%d", int(l.span.Seconds()))}
+		args = []string{"h2load", threads, conns, fmt.Sprintf("-m%d", loadStreams), fmt.Sprintf("-D%d", int(l.span.Seconds()))}
 		parse = parseH2load
+	}
+	if l.h3 != "" {
+		args = []string{l.h3, "-connections", strconv.Itoa(loadConns), "-streams", strconv.Itoa(loadStreams),
+			"-seconds", strconv.Itoa(int(l.span.Seconds())), "-url"}
+		parse = parseH3load
 	}
 	if l.script != "" {
 		args = append(args, "-s", l.script)
@@ -76,7 +84,12 @@ func parseWrk(out string) (loaded, error) {
 }
 
 // parseH2load reads what h2load prints.
-func parseH2load(out string) (loaded, error) {
+func parseH2load(out string) (loaded, error) { return parseNghttp(out, "h2") }
+
+// parseH3load reads what our own tool prints in the same words.
+func parseH3load(out string) (loaded, error) { return parseNghttp(out, "h3") }
+
+func parseNghttp(out, protocol string) (loaded, error) {
 	m := h2Total.FindStringSubmatch(out)
 	if m == nil {
 		return loaded{}, errors.New("no count of requests")
@@ -87,8 +100,8 @@ func parseH2load(out string) (loaded, error) {
 	if c := h2Codes.FindStringSubmatch(out); c == nil {
 		return loaded{}, errors.New("no status codes")
 	}
-	if p := h2Proto.FindStringSubmatch(out); p == nil || p[1] != "h2" {
-		return loaded{}, fmt.Errorf("it did not speak h2: %q", p)
+	if p := h2Proto.FindStringSubmatch(out); p == nil || p[1] != protocol {
+		return loaded{}, fmt.Errorf("it did not speak %s: %q", protocol, p)
 	}
 	return totalAndRate(out, h2Total, h2Rate)
 }

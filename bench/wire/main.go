@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
@@ -31,6 +30,7 @@ type options struct {
 	idle    int
 	span    time.Duration
 	pin     bool
+	quick   bool
 }
 
 func main() { program.Main(run) }
@@ -50,19 +50,30 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.out, "out", "", "file that the result is also written to, with date and machine")
 	f.IntVar(&o.rounds, "rounds", 5, "interleaved rounds")
 	f.IntVar(&o.idle, "idle", 10000, "idle connections")
-	f.DurationVar(&o.span, "span", 2*time.Second, "how long one measurement takes, in whole seconds")
+	seconds := f.Int("seconds", 2, "how long one measurement takes")
+	f.BoolVar(&o.quick, "quick", false, "a look of some two minutes: 1 round of 1 second, 2000 idle connections, where nothing else is said")
 	f.BoolVar(&o.pin, "pin", true, "servers on core 1, load and origin on core 0")
 	if err := program.Parse(f, args); err != nil {
 		return o, err
 	}
+	if o.quick {
+		said := map[string]bool{}
+		f.Visit(func(f *flag.Flag) { said[f.Name] = true })
+		for name, value := range map[string]string{"rounds": "1", "seconds": "1", "idle": "2000"} {
+			if !said[name] {
+				_ = f.Set(name, value) // they are numbers
+			}
+		}
+	}
+	o.span = time.Duration(*seconds) * time.Second
 	o.servers = strings.Split(*servers, ",")
 	for i, s := range o.servers {
 		if !slices.Contains([]string{"edge", "nginx", "varnish"}, s) || slices.Contains(o.servers[:i], s) {
 			return o, fmt.Errorf("-servers: %q: give some of edge, nginx and varnish, each once", s)
 		}
 	}
-	if o.rounds < 1 || o.idle < 1 || o.span < time.Second || o.span%time.Second != 0 {
-		return o, errors.New("give at least one round, one idle connection, and whole seconds")
+	if o.rounds < 1 || o.idle < 1 || *seconds < 1 {
+		return o, errors.New("give at least one round, one idle connection, and one second")
 	}
 	_, err := chosen(trials(o), o.cases)
 	return o, err
@@ -74,40 +85,25 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return program.Usage("wire", err, stderr)
 	}
-	var kept strings.Builder
-	fmt.Fprint(&kept, heading(time.Now(), o))
-	err = measure(ctx, o, io.MultiWriter(stdout, &kept), stderr)
-	if err == nil && o.out != "" {
-		err = os.WriteFile(o.out, []byte(kept.String()), 0o644)
+	out := stdout
+	if o.out != "" { // what an interrupted run has found is kept, too
+		f, err := os.Create(o.out)
+		if err != nil {
+			fmt.Fprintln(stderr, "wire:", err)
+			return 1
+		}
+		defer f.Close()
+		out = io.MultiWriter(stdout, f)
 	}
-	if err != nil {
+	if err := measure(ctx, o, out, stderr); err != nil {
 		fmt.Fprintln(stderr, "wire:", err)
 		return 1
 	}
 	return 0
 }
 
-// heading says when, on what and of what a kept result came about.
-func heading(now time.Time, o options) string {
-	var out strings.Builder
-	fmt.Fprintf(&out, "%s\n", program.Machine(now))
-	for _, s := range o.servers {
-		command := map[string][]string{"nginx": {"nginx", "-v"}, "varnish": {"varnishd", "-V"}}[s]
-		if command == nil {
-			continue
-		}
-		said, _ := exec.Command(command[0], command[1:]...).CombinedOutput() // without one the line is empty, and measure says why
-		line, _, _ := strings.Cut(string(said), "\n")
-		fmt.Fprintf(&out, "%s\n", line)
-	}
-	fmt.Fprintf(&out, "%d interleaved rounds of %v, each figure is min / median / max of them; ratios are of the medians\n", o.rounds, o.span)
-	fmt.Fprintf(&out, "wrk and h2load: %d connections, %d streams on each of HTTP/2; pinned: %v (servers core %s, load and origin core %s)\n",
-		loadConns, loadStreams, o.pin, serverCore, loadCore)
-	fmt.Fprintf(&out, "cpu is utime + stime of all processes of a server, Varnish's log writer among them; edge logs JSON, the others combined\n\n")
-	return out.String()
-}
-
-// measure runs the trials, stand after stand.
+// measure runs the trials, stand after stand. What one fails of is said, and the
+// others go on.
 func measure(ctx context.Context, o options, out, stderr io.Writer) error {
 	some, err := chosen(trials(o), o.cases)
 	if err != nil {
@@ -121,17 +117,21 @@ func measure(ctx context.Context, o options, out, stderr io.Writer) error {
 		return err
 	}
 	defer env.close()
-	for len(some) > 0 {
+	if _, err := fmt.Fprint(out, heading(ctx, time.Now(), o)); err != nil {
+		return err
+	}
+	var all []*result
+	var failed error
+	for len(some) > 0 && ctx.Err() == nil {
 		n := 1
 		for n < len(some) && some[n].on == some[0].on {
 			n++
 		}
-		if err := together(ctx, o, env, some[:n], out); err != nil {
-			return err
-		}
-		some = some[n:]
+		results, err := together(ctx, o, env, some[:n], out)
+		all, failed, some = append(all, results...), errors.Join(failed, err), some[n:]
 	}
-	return nil
+	_, err = fmt.Fprintf(out, "medians\n%s", table(all))
+	return errors.Join(failed, err)
 }
 
 // commandsOf are the programs that these trials need.
@@ -149,7 +149,7 @@ func commandsOf(o options, some []trial) (names []string) {
 	}
 	for _, t := range some {
 		switch {
-		case t.many > 0 || t.on == fresh:
+		case t.many > 0 || t.on == fresh || strings.HasPrefix(t.name, "h3"):
 		case t.wire == overH2:
 			names = append(names, "h2load")
 		default:
@@ -195,6 +195,9 @@ func prepare(ctx context.Context, o options) (env *environment, err error) {
 		if err = pin(); err != nil {
 			return nil, err
 		}
+		// On one core the runtime would hold origin and pacing to one thread, of
+		// which one would wait for the other longer than the kernel lets it.
+		runtime.GOMAXPROCS(4)
 	}
 	env.origin, err = newOrigin()
 	return env, err
@@ -211,43 +214,66 @@ func (e *environment) close() {
 	}
 }
 
-// together runs trials that share a stand.
-func together(ctx context.Context, o options, env *environment, some []trial, out io.Writer) (err error) {
-	s, err := open(ctx, o, env, some[0].on)
+// together runs trials that share a stand, or, where all is to be new, a round
+// on each of as many stands as there are rounds.
+func together(ctx context.Context, o options, env *environment, some []trial, out io.Writer) (all []*result, err error) {
+	for _, t := range some {
+		all = append(all, &result{trial: t})
+	}
+	stands := 1
+	if some[0].on == fresh {
+		stands, o.rounds = o.rounds, 1
+	}
+	for i := range stands {
+		last := i == stands-1
+		if failed := onStand(ctx, o, env, all, func(r *result) {
+			if last {
+				fmt.Fprintf(out, "%s\n", r)
+			}
+		}); failed != nil {
+			err = errors.Join(err, failed)
+		}
+	}
+	return all, err
+}
+
+func onStand(ctx context.Context, o options, env *environment, all []*result, done func(*result)) (err error) {
+	s, err := open(ctx, o, env, all[0].trial.on)
 	if err != nil {
+		for _, r := range all {
+			r.note("FAILED: %v", err)
+			done(r)
+		}
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	for _, t := range some {
-		r := &result{trial: t}
-		if err := t.run(ctx, s, t, r); err != nil {
-			return fmt.Errorf("%s: %w", t.name, err)
+	for _, r := range all {
+		failed := r.trial.run(ctx, s, r.trial, r)
+		if ctx.Err() == nil {
+			for _, one := range s.servers {
+				failed = errors.Join(failed, one.countAgainst(ctx, r))
+			}
 		}
-		if err := s.countLogs(ctx, r); err != nil {
-			return fmt.Errorf("%s: %w", t.name, err)
+		if failed != nil {
+			r.note("FAILED: %v", failed)
+			err = errors.Join(err, fmt.Errorf("%s: %w", r.trial.name, failed))
 		}
-		if _, err := fmt.Fprintf(out, "%s\n", r); err != nil {
-			return err
+		if done(r); ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
 		}
 	}
-	return nil
+	return err
 }
 
-// countLogs compares each log with what was asked. Requests that a tool has cut
+// countAgainst compares a log with what was asked. Requests that a tool has cut
 // off at its end are in the log alone.
-func (s *stand) countLogs(ctx context.Context, r *result) error {
-	var all []string
-	for _, one := range s.servers {
-		lines, err := one.countLog(ctx)
-		if err != nil {
-			return fmt.Errorf("%s: %w", one.name, err)
-		}
-		text := fmt.Sprintf("%s %d of %d", one.name, lines, one.sent)
-		if lines < one.sent {
-			text += fmt.Sprintf(" (%d LOST)", one.sent-lines)
-		}
-		all, one.sent = append(all, text), 0
+func (s *server) countAgainst(ctx context.Context, r *result) error {
+	lines, err := s.countLog(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.name, err)
 	}
-	r.note("log lines of requests answered: %s", strings.Join(all, ", "))
+	row := r.of(s.name)
+	row.asked, row.lines = row.asked+s.sent, row.lines+lines
+	s.sent = 0
 	return nil
 }

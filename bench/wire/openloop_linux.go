@@ -17,11 +17,12 @@ import (
 // openLoop asks at a steady rate that does not wait for the answers: a request
 // counts from when it was due, also when no connection was free for it.
 type openLoop struct {
-	addr, path string
-	rate       int // requests a second
-	span       time.Duration
-	conns      int
-	body       int // bytes of each answer's
+	addr  string
+	path  func(i int) string // of request i
+	rate  int                // requests a second
+	span  time.Duration
+	conns int
+	body  int // bytes of each answer's
 }
 
 // openConn is one connection of it.
@@ -36,7 +37,7 @@ type openConn struct {
 const late = 20 * time.Second
 
 // run spins on one thread: a timer of the runtime is up to a millisecond late,
-// many times what an answer takes.
+// many times what an answer takes. It yields its core to the origin meanwhile.
 func (o openLoop) run(ctx context.Context) (h *bench.Histogram, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -63,9 +64,12 @@ func (o openLoop) run(ctx context.Context) (h *bench.Histogram, err error) {
 	return h, o.spin(ctx, h, poll, byFD, free)
 }
 
+// total is how many requests a run makes.
+func (o openLoop) total() int { return int(o.span.Seconds() * float64(o.rate)) }
+
 func (o openLoop) spin(ctx context.Context, h *bench.Histogram, poll int, byFD map[int32]*openConn, free []*openConn) error {
-	request := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", o.path, o.addr)
-	total := int(o.span.Seconds() * float64(o.rate))
+	var request []byte
+	total := o.total()
 	start := time.Now()
 	events, buf := make([]syscall.EpollEvent, o.conns), make([]byte, 256<<10)
 	for asked, answered := 0, 0; answered < total; {
@@ -77,6 +81,7 @@ func (o openLoop) spin(ctx context.Context, h *bench.Histogram, poll int, byFD m
 			c := free[0]
 			free = free[1:]
 			c.due = due
+			request = fmt.Appendf(request[:0], "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", o.path(asked), o.addr)
 			if _, err := syscall.Write(c.fd, request); err != nil {
 				return fmt.Errorf("ask %s: %w", o.addr, err)
 			}
@@ -100,12 +105,16 @@ func (o openLoop) spin(ctx context.Context, h *bench.Histogram, poll int, byFD m
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		yield()
 		if time.Since(start) > o.span+late {
 			return fmt.Errorf("%d of %d answers have not come", total-answered, total)
 		}
 	}
 	return nil
 }
+
+// yield gives the core to who waits for it.
+func yield() { _, _, _ = syscall.Syscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) } // cannot fail
 
 // read takes what has come and says whether the answer is whole.
 func (o openLoop) read(c *openConn, buf []byte) (whole bool, err error) {

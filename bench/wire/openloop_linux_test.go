@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strconv"
 	"testing"
 	"time"
 )
@@ -14,12 +15,13 @@ func TestOpenLoopCountsFromWhenDue(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer o.close()
-	loop := openLoop{addr: o.addr(), path: slowPass + "/1024/x", rate: 40, span: 500 * time.Millisecond, conns: 2, body: 1024}
+	const path = slowPass + "/1024/x"
+	loop := openLoop{addr: o.addr(), path: func(int) string { return path }, rate: 40, span: 500 * time.Millisecond, conns: 2, body: 1024}
 	h, err := loop.run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := o.askedFor(loop.path); n != 20 {
+	if n := o.askedFor(path).many; n != 20 {
 		t.Errorf("%d requests, want 20", n)
 	}
 	// Ten turns of 200 ms for what was due within 500: the last has waited 1.5 s.
@@ -49,5 +51,35 @@ func TestAnswerInPieces(t *testing.T) {
 	}
 	if _, err := (&openConn{left: -1}).take([]byte("HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nabc"), 3); err == nil {
 		t.Error("a 404 is taken")
+	}
+}
+
+// TestOpenLoopPercentiles asks for one slow answer in ten: p50 is of the quick
+// ones, p99 of the slow.
+func TestOpenLoopPercentiles(t *testing.T) {
+	o, err := newOrigin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.close()
+	asked := map[string]bool{}
+	loop := openLoop{addr: o.addr(), rate: 200, span: time.Second, conns: 30, body: 1024, path: func(i int) string {
+		kind := passed
+		if i%10 == 0 {
+			kind = slowPass
+		}
+		path := kind + "/1024/" + strconv.Itoa(i)
+		asked[path] = true
+		return path
+	}}
+	h, err := loop.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(asked) != 200 {
+		t.Errorf("%d paths, want 200", len(asked))
+	}
+	if h.Quantile(0.5) >= slowTime || h.Quantile(0.99) < slowTime {
+		t.Errorf("p50 %v, p99 %v; want %v between them", h.Quantile(0.5), h.Quantile(0.99), slowTime)
 	}
 }

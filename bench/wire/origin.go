@@ -36,7 +36,7 @@ type origin struct {
 
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{} // nil when closed
-	slowly map[string]int64      // requests for slow paths
+	slowly map[string]arrivals   // of requests for slow paths
 	served sync.WaitGroup
 }
 
@@ -45,7 +45,7 @@ func newOrigin() (*origin, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &origin{listener: l, noise: make([]byte, maxBody), conns: map[net.Conn]struct{}{}, slowly: map[string]int64{}}
+	o := &origin{listener: l, noise: make([]byte, maxBody), conns: map[net.Conn]struct{}{}, slowly: map[string]arrivals{}}
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range o.noise {
 		o.noise[i] = byte(random.Uint32())
@@ -59,8 +59,14 @@ func (o *origin) addr() string { return o.listener.Addr().String() }
 // body is what a path is answered with.
 func (o *origin) body(size int) []byte { return o.noise[:size] }
 
-// askedFor says how often a slow path was asked for.
-func (o *origin) askedFor(path string) int64 {
+// arrivals is when requests came.
+type arrivals struct {
+	many        int64
+	first, last time.Time
+}
+
+// askedFor says how often, and when, a slow path was asked for.
+func (o *origin) askedFor(path string) arrivals {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.slowly[path]
@@ -154,7 +160,12 @@ func (o *origin) appendHead(head *bytes.Buffer, path string) (size int, err erro
 		control = "max-age=86400"
 	case slowKept, slowPass:
 		o.mu.Lock()
-		o.slowly[path]++
+		a := o.slowly[path]
+		if a.last = time.Now(); a.many == 0 {
+			a.first = a.last
+		}
+		a.many++
+		o.slowly[path] = a
 		o.mu.Unlock()
 		time.Sleep(slowTime)
 		if kind == slowKept {

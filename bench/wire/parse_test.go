@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,6 +47,8 @@ func TestParseTools(t *testing.T) {
 		{"h2load over HTTP/1.1", parseH2load, strings.Replace(h2loadSaid, "protocol: h2", "protocol: http/1.1", 1), loaded{}, true},
 		{"h2load with answers that are errors", parseH2load, strings.Replace(h2loadSaid, "1436 succeeded, 0 failed", "1400 succeeded, 36 failed", 1), loaded{}, true},
 		{"h2load that says nothing", parseH2load, "", loaded{}, true},
+		{"h3load", parseH3load, strings.Replace(h2loadSaid, "protocol: h2", "protocol: h3", 1), loaded{1436, 1436.50}, false},
+		{"h3load over HTTP/2", parseH3load, h2loadSaid, loaded{}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := c.parse(c.said)
@@ -113,19 +116,45 @@ func TestSpread(t *testing.T) {
 	}
 }
 
-func TestResultDividesMedians(t *testing.T) {
-	r := &result{trial: trial{name: "x", says: "y", goal: 0.75}}
+func TestTableDividesMedians(t *testing.T) {
+	r := &result{trial: trial{name: "x", says: "y", goals: []goal{{cpuName, "nginx", 0.55}, {"slowest", "", 220}}}}
 	for _, v := range []float64{6, 4, 100} {
 		r.add("edge", cpuName, "µs", v)
+		r.add("edge", "slowest", "ms", 36*v)
 	}
 	for _, v := range []float64{12, 10, 1} {
 		r.add("nginx", cpuName, "µs", v)
 		r.add("varnish", cpuName, "µs", 2*v)
 	}
-	text := r.String()
-	for _, want := range []string{"4.00 / 6.00 / 100 µs", "cpu 0.60 (at most 0.75)", "cpu 0.30\n"} {
+	if text := r.String(); !strings.Contains(text, "edge     cpu        6.00 4.00 100 = 4.00 / 6.00 / 100 µs\n") {
+		t.Errorf("not each round and their spread:\n%s", text)
+	}
+	h2 := &result{trial: trial{name: "h2", goals: []goal{{cpuName, "nginx", 0.3}}}}
+	h2.of("edge").absent = "not spoken"
+	h2.add("nginx", cpuName, "µs", 3)
+	blank := regexp.MustCompile(`  +`)
+	text := blank.ReplaceAllString(table([]*result{r, h2}), "|")
+	for _, want := range []string{
+		"x|cpu|6.00|10.0|20.0|0.60|0.30|≤ 0.55 NOT reached|µs\n",
+		"x|slowest|216|-|-|-|-|≤ 220 reached|ms\n",
+		"h2|cpu|not spoken|3.00|-|-|-|µs\n",
+	} {
 		if !strings.Contains(text, want) {
-			t.Errorf("result lacks %q:\n%s", want, text)
+			t.Errorf("table lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+func TestLostLinesAreSaid(t *testing.T) {
+	for _, c := range []struct {
+		asked, lines int64
+		want         string
+	}{{5, 5, "5 of 5 requests answered\n"}, {5, 7, "7 of 5 requests answered\n"}, {5, 3, "3 of 5 requests answered (2 LOST)\n"}} {
+		r := &result{}
+		row := r.of("edge")
+		row.asked, row.lines = c.asked, c.lines
+		if text := r.String(); !strings.Contains(text, c.want) {
+			t.Errorf("lacks %q:\n%s", c.want, text)
 		}
 	}
 }

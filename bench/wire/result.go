@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"strings"
-
-	"edgecache/bench"
 )
 
 // figure is a number of each round.
@@ -16,34 +14,39 @@ type figure struct {
 // result is what a trial found of each server.
 type result struct {
 	trial trial
-	rows  []row
+	rows  []*row
 	notes []string
 }
 
 // row is what is known of one server.
 type row struct {
-	server  string
-	figures []figure
+	server       string
+	absent       string // why there are no figures
+	figures      []*figure
+	asked, lines int64 // requests answered, and lines of the log
+}
+
+// of is a server's row, which is made when there is none.
+func (r *result) of(server string) *row {
+	for _, row := range r.rows {
+		if row.server == server {
+			return row
+		}
+	}
+	r.rows = append(r.rows, &row{server: server})
+	return r.rows[len(r.rows)-1]
 }
 
 // add notes a server's figure of one round.
 func (r *result) add(server, name, unit string, v float64) {
-	at := -1
-	for i := range r.rows {
-		if r.rows[i].server == server {
-			at = i
-		}
-	}
-	if at < 0 {
-		at, r.rows = len(r.rows), append(r.rows, row{server: server})
-	}
-	for i := range r.rows[at].figures {
-		if f := &r.rows[at].figures[i]; f.name == name {
+	row := r.of(server)
+	for _, f := range row.figures {
+		if f.name == name {
 			f.rounds = append(f.rounds, v)
 			return
 		}
 	}
-	r.rows[at].figures = append(r.rows[at].figures, figure{name, unit, spread{v}})
+	row.figures = append(row.figures, &figure{name, unit, spread{v}})
 }
 
 // note adds a sentence.
@@ -63,26 +66,30 @@ func (r *result) find(server, name string) spread {
 	return nil
 }
 
-// cpuName is the figure that goals are set for.
+// cpuName is the figure that most goals are set for.
 const cpuName = "cpu"
 
-// String is the result for people, and what is kept.
+// String is what each round found, and then min, median and max.
 func (r *result) String() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s: %s\n", r.trial.name, r.trial.says)
 	for _, row := range r.rows {
-		for i, f := range row.figures {
-			name := row.server
-			if i > 0 {
-				name = ""
-			}
-			bench.AppendLine(&out, "  "+name, "%-12s %s %s", f.name, f.rounds, f.unit)
+		if row.absent != "" {
+			fmt.Fprintf(&out, "  %-8s %s\n", row.server, row.absent)
+		}
+		for _, f := range row.figures {
+			fmt.Fprintf(&out, "  %-8s %-10s %s = %s %s\n", row.server, f.name, f.rounds.raw(), f.rounds, f.unit)
 		}
 	}
-	for _, rival := range r.rows {
-		if ratios := r.ratios(rival); ratios != "" {
-			bench.AppendLine(&out, "  edge ÷ "+rival.server, "%s", ratios)
+	for _, row := range r.rows {
+		if row.asked == 0 && row.lines == 0 {
+			continue
 		}
+		fmt.Fprintf(&out, "  %-8s %-10s %d of %d requests answered", row.server, "log lines", row.lines, row.asked)
+		if row.lines < row.asked {
+			fmt.Fprintf(&out, " (%d LOST)", row.asked-row.lines)
+		}
+		out.WriteByte('\n')
 	}
 	for _, n := range r.notes {
 		fmt.Fprintf(&out, "  %s\n", n)
@@ -90,22 +97,17 @@ func (r *result) String() string {
 	return out.String()
 }
 
-// ratios divides edge's medians by a rival's.
-func (r *result) ratios(rival row) string {
-	if rival.server == "edge" {
-		return ""
-	}
-	var all []string
-	for _, f := range rival.figures {
-		own := r.find("edge", f.name)
-		if len(own) == 0 || f.rounds.median() == 0 {
-			continue
+// names are the figures that the table is to have, in the order in which they
+// were first seen.
+func (r *result) names() (names, units []string) {
+	seen := map[string]bool{}
+	for _, row := range r.rows {
+		for _, f := range row.figures {
+			if !seen[f.name] {
+				seen[f.name] = true
+				names, units = append(names, f.name), append(units, f.unit)
+			}
 		}
-		text := fmt.Sprintf("%s %.2f", f.name, own.median()/f.rounds.median())
-		if f.name == cpuName && r.trial.goal > 0 && rival.server == "nginx" {
-			text += fmt.Sprintf(" (at most %.2f)", r.trial.goal)
-		}
-		all = append(all, text)
 	}
-	return strings.Join(all, ", ")
+	return names, units
 }

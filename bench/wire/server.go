@@ -32,14 +32,12 @@ type server struct {
 
 func (s *server) called() string { return s.name }
 
-// cpu is what the server has used, its log's writer included.
-func (s *server) cpu() (time.Duration, error) {
-	sum, err := system.cpu(s.pid)
-	if err != nil || s.logger == 0 {
-		return sum, err
+// cpu is what the server has used, and apart from it the writer of its log.
+func (s *server) cpu() (own, logger time.Duration, err error) {
+	if own, err = system.cpu(s.pid); err == nil && s.logger != 0 {
+		logger, err = system.cpu(s.logger)
 	}
-	more, err := system.cpu(s.logger)
-	return sum + more, err
+	return own, logger, err
 }
 
 // resident is its memory in bytes, its log's writer not included.
@@ -140,16 +138,12 @@ const settleTime = 1300 * time.Millisecond
 
 // countLog waits until the log stands still, counts its lines, and empties it.
 func (s *server) countLog(ctx context.Context) (lines int64, err error) {
-	size, since := int64(-1), time.Now()
 	for begun := time.Now(); time.Since(begun) < 20*time.Second; {
 		info, err := os.Stat(s.log)
 		if err != nil {
 			return 0, err
 		}
-		if info.Size() != size {
-			size, since = info.Size(), time.Now()
-		}
-		if time.Since(since) >= settleTime {
+		if time.Since(info.ModTime()) >= settleTime {
 			break
 		}
 		select {

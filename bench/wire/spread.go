@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // spread is a figure of each round.
@@ -13,8 +14,16 @@ func (s spread) String() string {
 	if len(s) == 0 {
 		return "nothing"
 	}
-	o := slices.Sorted(slices.Values(s))
-	return fmt.Sprintf("%s / %s / %s", short(o[0]), short(s.median()), short(o[len(o)-1]))
+	return fmt.Sprintf("%s / %s / %s", short(slices.Min(s)), short(s.median()), short(slices.Max(s)))
+}
+
+// raw gives all in their order.
+func (s spread) raw() string {
+	var all []string
+	for _, v := range s {
+		all = append(all, short(v))
+	}
+	return strings.Join(all, " ")
 }
 
 // median is 0 when there was no round.

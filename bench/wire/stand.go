@@ -28,7 +28,7 @@ var (
 	inMemory = setUp{name: "memory", cores: 1}
 	fresh    = setUp{name: "fresh", cores: 1} // like memory, and nothing came before
 	onDisk   = setUp{name: "disk", cores: 1, onDisk: true}
-	twoCores = setUp{name: "cores", cores: 2}
+	twoCores = setUp{name: "cores", cores: 2} // beside one in memory
 )
 
 // Sizes of the caches.
@@ -214,7 +214,8 @@ func (s *stand) varnish(ctx context.Context, dir string) (*server, error) {
 		storage = fmt.Sprintf("file,%s,%dm", filepath.Join(s.stored("varnish"), "file"), diskMiB)
 	}
 	d, err := start(append(s.under(), "varnishd", "-F", "-j", "none", "-T", "none", "-n", work, "-f", vcl,
-		"-a", addrs[0], "-s", storage, "-p", "nuke_limit=100000")) // room for a large one is made of as many small ones as it takes
+		"-a", addrs[0], "-s", storage, "-p", "nuke_limit=100000", // room for a large one is made of as many small ones as it takes
+		"-p", "timeout_idle=600")) // as long as nginx
 	if err != nil {
 		return nil, err
 	}
