@@ -243,6 +243,7 @@ func (s *settings) secondConfig(log *slog.Logger) h2.Config {
 	l := &s.limits
 	return h2.Config{
 		HeadBytes: l.headBytes, HeadLines: l.headLines, URIBytes: l.uriBytes,
+		Streams: l.h2Streams, Resets: l.h2Resets, Controls: l.h2Controls,
 		HeaderTimeout: l.headerTimeout, Idle: l.idle, WriteStall: l.writeStall, Log: log,
 	}
 }

@@ -103,7 +103,7 @@ hosts: [H.example]
 trusted: [10.0.0.0/8, "::1"]
 purge: {allow: [192.0.2.1], soft_window: 0, tag_headers: [X-Tags]}
 log: {access: /l, format: combined}
-limits: {head: 32KiB, head_lines: 1, uri: 1KiB, origin_head: 2KiB, origin_head_lines: 2, body_buffer: 3B, object: 4KiB, ranges: 3,
+limits: {head: 32KiB, head_lines: 1, h2_streams: 7, h2_resets: 8, h2_controls: 11, uri: 1KiB, origin_head: 2KiB, origin_head_lines: 2, body_buffer: 3B, object: 4KiB, ranges: 3,
   tags: 4, refreshes: 5, search_rules: 640, variants: 6, vary_names: 7, conns: 8, header_timeout: 250ms, idle: 1h30m, write_stall: 9s, body_min_rate: 1KiB/s, drain: 10s}
 hit_for_miss: 0
 cache_status: {id: node-1, detail: true}

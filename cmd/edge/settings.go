@@ -84,16 +84,17 @@ type logSettings struct {
 }
 
 type limitSettings struct {
-	headBytes, headLines, uriBytes int
-	originHeadBytes                int
-	originHeadLines                int
-	bodyBuffer, object             int64
-	ranges, tags, refreshes        int
-	searchRules                    int
-	variants, varyNames, conns     int
-	headerTimeout, idle            time.Duration
-	writeStall, drain              time.Duration
-	bodyMinRate                    int64
+	headBytes, headLines, uriBytes  int
+	h2Streams, h2Resets, h2Controls int
+	originHeadBytes                 int
+	originHeadLines                 int
+	bodyBuffer, object              int64
+	ranges, tags, refreshes         int
+	searchRules                     int
+	variants, varyNames, conns      int
+	headerTimeout, idle             time.Duration
+	writeStall, drain               time.Duration
+	bodyMinRate                     int64
 }
 
 // routeSettings is one entry of routes.
@@ -159,6 +160,7 @@ func defaultSettings() *settings {
 		log: logSettings{access: "-", format: "json"},
 		limits: limitSettings{
 			headBytes: 16 << 10, headLines: 100, uriBytes: 8 << 10,
+			h2Streams: 250, h2Resets: 1000, h2Controls: 10000,
 			originHeadBytes: 64 << 10, originHeadLines: 500,
 			bodyBuffer: 1 << 20, object: 20 << 30,
 			ranges: 16, tags: 64, refreshes: 64, searchRules: 65536, variants: 32, varyNames: 16, conns: 20000,
