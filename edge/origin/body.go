@@ -14,14 +14,15 @@ import (
 // another. At its end, however it comes, the connection goes back to the idle
 // list or is closed, and the turn under max_conns is given back.
 type body struct {
-	ctx   context.Context
-	peer  *Peer
-	wire  *wire
-	inner io.ReadCloser
-	idle  time.Duration
-	over  func() bool // ends the exchange's watch; false: the context has ended it
-	once  sync.Once
-	err   error // what the last Read said, and every later one says
+	ctx    context.Context
+	peer   *Peer
+	wire   *wire
+	inner  io.ReadCloser
+	idle   time.Duration
+	over   func() bool // ends the exchange's watch; false: the context has ended it
+	direct bool        // not net/http's; the wire itself may be another's by now
+	once   sync.Once
+	err    error // what the last Read said, and every later one says
 }
 
 // tunnel is the body of a 101: both directions of the raw connection.
@@ -39,7 +40,7 @@ var (
 
 // deliver puts our body into res, or ends the exchange when there is none.
 func (x exchange) deliver(ctx context.Context, p *Peer, res *http.Response, idle time.Duration, over func() bool) {
-	b := &body{ctx: ctx, peer: p, wire: x.wire, inner: res.Body, idle: idle, over: over}
+	b := &body{ctx: ctx, peer: p, wire: x.wire, inner: res.Body, idle: idle, over: over, direct: x.wire.cc == nil}
 	raw, switched := res.Body.(io.ReadWriteCloser)
 	switch {
 	case switched && res.StatusCode == http.StatusSwitchingProtocols:
@@ -89,7 +90,7 @@ func (b *body) verdict(err error) error {
 // Close ends the exchange. A body that was not read to its end costs its
 // connection.
 func (b *body) Close() error {
-	if b.wire.cc == nil { // what net/http's body would do is to read the rest
+	if b.direct { // what net/http's body would do is to read the rest
 		b.end(false)
 		return nil
 	}

@@ -132,7 +132,7 @@ func (x exchange) converse(ctx context.Context, p *Peer) (*http.Response, error)
 		return nil, err
 	}
 	for {
-		res, rerr := http.ReadResponse(w.in, x.req)
+		res, rerr := w.readAnswer(x.req)
 		switch {
 		case rerr != nil && err != nil:
 			return nil, err
@@ -143,7 +143,7 @@ func (x exchange) converse(ctx context.Context, p *Peer) (*http.Response, error)
 			res.Body = &rawConn{w.in, w.conn}
 			return res, nil
 		case res.StatusCode >= 200:
-			w.keep = err == nil && !res.Close
+			w.keep = err == nil && !res.Close && !w.stacked
 			return res, nil
 		case res.StatusCode != http.StatusContinue && x.trace.Interim != nil:
 			x.trace.Interim(res.StatusCode, res.Header)

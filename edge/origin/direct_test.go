@@ -157,6 +157,21 @@ func TestPeerThatClosedIsNotReused(t *testing.T) {
 	}
 }
 
+// TestConnectionIsKeptWithClose: what Connection lists beside close is known.
+func TestConnectionIsKeptWithClose(t *testing.T) {
+	for _, framing := range []string{"Content-Length: 0\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"} {
+		p := poolFor(t, newScript(t, once("HTTP/1.1 200 OK\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\n"+framing)))
+		res, err := do(t, p, get("/"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fetchRest(t, res.Body)
+		if got := res.Header.Get("Connection"); got != "close, X-Hop" {
+			t.Errorf("%q: Connection %q", framing, got)
+		}
+	}
+}
+
 // FuzzAnswer: whatever of an answer we hand out, net/http reads as the same
 // status, fields, body and trailers.
 func FuzzAnswer(f *testing.F) {
@@ -203,8 +218,15 @@ func FuzzAnswer(f *testing.F) {
 		if werr != nil || !bytes.Equal(body, wantBody) {
 			t.Fatalf("body %q, net/http %q %v", body, wantBody, werr)
 		}
+		if want.Close { // RFC 9110, 7.6.1: what it lists must go, so we keep what net/http drops
+			delete(res.Header, "Connection")
+			delete(want.Header, "Connection")
+		}
 		if res.StatusCode != want.StatusCode || !reflect.DeepEqual(res.Header, want.Header) || res.ContentLength != want.ContentLength {
 			t.Fatalf("%d %v %d, net/http %d %v %d", res.StatusCode, res.Header, res.ContentLength, want.StatusCode, want.Header, want.ContentLength)
+		}
+		if res.Status != want.Status || res.Proto != want.Proto || res.Close != want.Close || !reflect.DeepEqual(res.TransferEncoding, want.TransferEncoding) {
+			t.Fatalf("%+v, net/http %+v", res, want)
 		}
 		if !reflect.DeepEqual(res.Trailer, want.Trailer) {
 			t.Fatalf("trailers %v, net/http %v", res.Trailer, want.Trailer)
