@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"reflect"
 	"strings"
@@ -338,4 +340,30 @@ func askOne(p *Pool, kind, id string, how int) error {
 		return fmt.Errorf("got the answer %q", got)
 	}
 	return nil
+}
+
+// TestTLSIsReused: the look at an idle connection does not take for its end what
+// TLS leaves on it.
+func TestTLSIsReused(t *testing.T) {
+	for name, version := range map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13} {
+		t.Run(name, func(t *testing.T) {
+			srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				io.WriteString(w, "hello")
+			}))
+			srv.TLS = &tls.Config{MinVersion: version, MaxVersion: version}
+			srv.StartTLS()
+			defer srv.Close()
+			p := newTestPool(t, Config{Peers: []string{srv.URL}, TLS: TLSConfig{Insecure: true}})
+			for range 5 {
+				if _, body, err := fetch(t, p, get("/"), nil); body != "hello" || err != nil {
+					t.Fatalf("got %q %v", body, err)
+				}
+			}
+			if st := p.Peers()[0].Stats(); st.Dialled != 1 || st.Reused != 4 || st.Idle != 1 {
+				t.Errorf("stats %+v", st)
+			}
+			srv.CloseClientConnections()
+			until(t, "the end was seen", func() bool { return p.Peers()[0].Stats().Idle == 0 })
+		})
+	}
 }
