@@ -31,11 +31,7 @@ type question struct {
 // what we say about ourselves and the client, and the route's own.
 func (e *Engine) request(s *Session, q *question, p *origin.Peer, pool *origin.Pool) *http.Request {
 	r := &s.Request
-	h := make(http.Header, len(r.Fields)+10)
-	for _, f := range r.Fields {
-		name := http.CanonicalHeaderKey(string(f.Name))
-		h[name] = append(h[name], string(f.Value))
-	}
+	h := headerOf(r.Fields, 10)
 	if q.shared {
 		ownConditions(h, q.base)
 		if q.wish != nil {
@@ -68,6 +64,30 @@ func (e *Engine) request(s *Session, q *question, p *origin.Peer, pool *origin.P
 		out.Close = r.Method == http.MethodGet || r.Method == http.MethodHead
 	}
 	return out
+}
+
+// headerOf is a copy of fields with room for more. All values lie in one block.
+func headerOf(fields policy.Fields, more int) http.Header {
+	n := 0
+	for _, f := range fields {
+		n += len(f.Name) + len(f.Value)
+	}
+	block := make([]byte, 0, n)
+	for _, f := range fields {
+		block = append(append(block, f.Name...), f.Value...)
+	}
+	text, values := string(block), make([]string, len(fields))
+	h := make(http.Header, len(fields)+more)
+	for i, f := range fields {
+		name := http.CanonicalHeaderKey(text[:len(f.Name)])
+		values[i], text = text[len(f.Name):len(f.Name)+len(f.Value)], text[len(f.Name)+len(f.Value):]
+		if old := h[name]; old != nil {
+			h[name] = append(old, values[i])
+		} else {
+			h[name] = values[i : i+1 : i+1]
+		}
+	}
+	return h
 }
 
 // sendBuffered makes out send the body that a hook has buffered, as often as it
@@ -125,9 +145,8 @@ func (e *Engine) introduce(s *Session, h http.Header) {
 	} else {
 		h["X-Forwarded-For"] = []string{remote.String()}
 	}
-	h["X-Real-Ip"] = []string{string(s.Client)}
-	h["X-Forwarded-Proto"] = []string{s.Scheme}
-	h["X-Request-Id"] = []string{string(s.ID)}
+	own := [3]string{string(s.Client), s.Scheme, string(s.ID)}
+	h["X-Real-Ip"], h["X-Forwarded-Proto"], h["X-Request-Id"] = own[0:1:1], own[1:2:2], own[2:3:3]
 	h["Via"] = append(h["Via"], r.Proto.via()+" "+e.id)
 	h["Cdn-Loop"] = []string{strings.Join(append(h["Cdn-Loop"], e.id), ", ")}
 	for _, name := range responseOnly {

@@ -19,7 +19,8 @@ type body struct {
 	wire   *wire
 	inner  io.ReadCloser
 	idle   time.Duration
-	cancel context.CancelFunc
+	over   func() bool // ends the exchange's watch; false: the context has ended it
+	direct bool        // not net/http's; the wire itself may be another's by now
 	once   sync.Once
 	err    error // what the last Read said, and every later one says
 }
@@ -38,15 +39,15 @@ var (
 )
 
 // deliver puts our body into res, or ends the exchange when there is none.
-func (x exchange) deliver(ctx context.Context, p *Peer, res *http.Response, idle time.Duration, cancel context.CancelFunc) {
-	b := &body{ctx: ctx, peer: p, wire: x.wire, inner: res.Body, idle: idle, cancel: cancel}
+func (x exchange) deliver(ctx context.Context, p *Peer, res *http.Response, idle time.Duration, over func() bool) {
+	b := &body{ctx: ctx, peer: p, wire: x.wire, inner: res.Body, idle: idle, over: over, direct: x.wire.cc == nil}
 	raw, switched := res.Body.(io.ReadWriteCloser)
 	switch {
 	case switched && res.StatusCode == http.StatusSwitchingProtocols:
 		x.wire.conn.startTunnel()
-		res.Body = &tunnel{end: b.end, wire: x.wire, raw: raw, stop: context.AfterFunc(ctx, x.wire.close)}
+		res.Body = &tunnel{end: func() { b.end(false) }, wire: x.wire, raw: raw, stop: context.AfterFunc(ctx, x.wire.close)}
 	case res.Body == http.NoBody:
-		b.end()
+		b.end(true)
 	default:
 		res.Body = b
 	}
@@ -62,7 +63,7 @@ func (b *body) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	b.err = b.verdict(err)
-	b.end()
+	b.end(b.err == io.EOF)
 	return n, b.err
 }
 
@@ -89,20 +90,26 @@ func (b *body) verdict(err error) error {
 // Close ends the exchange. A body that was not read to its end costs its
 // connection.
 func (b *body) Close() error {
+	if b.direct { // what net/http's body would do is to read the rest
+		b.end(false)
+		return nil
+	}
 	err := b.inner.Close()
-	b.end()
+	b.end(true)
 	return err
 }
 
-func (b *body) end() {
+// end gives the connection back if all of the answer was read, as far as the
+// caller knows, and nothing speaks against it.
+func (b *body) end(whole bool) {
 	b.once.Do(func() {
 		if f, _ := b.wire.conn.verdict(); f != nil && f.reason == ReasonSurplus {
 			b.peer.stats.badAnswers.Add(1)
 		}
-		if !b.wire.reusable() || !b.peer.idle.put(b.wire, b.idle) {
+		mine := b.over()
+		if !mine || !whole || !b.wire.reusable() || !b.peer.idle.put(b.wire, b.idle) {
 			b.wire.close()
 		}
-		b.cancel()
 		b.peer.release()
 	})
 }

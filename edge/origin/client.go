@@ -40,7 +40,7 @@ type Trace struct {
 	// out to be dead. An error closes the connection and ends Do with a
 	// *DialError.
 	Connected func(ConnInfo) error
-	// Interim is called for each 1xx answer but 100 and 101, on another
+	// Interim is called for each 1xx answer but 100 and 101, perhaps on another
 	// goroutine than Do's, never after Do has returned: Do waits for it. The
 	// header is the callee's.
 	Interim func(status int, h http.Header)
@@ -124,9 +124,10 @@ func (c *Client) attempt(ctx context.Context, p *Peer, r *http.Request, t *Trace
 	if p.idle.isClosed() {
 		return nil, fmt.Errorf("ask %s: %w", p.Name(), ErrClosed)
 	}
-	w := p.idleWire()
+	direct := plain(p, r)
+	w := p.idleWire(!direct)
 	if w != nil {
-		res, err := c.send(ctx, p, exchange{wire: w, reused: true, req: r, trace: t})
+		res, err := c.send(ctx, p, exchange{wire: w, reused: true, direct: direct, req: r, trace: t})
 		if !errors.Is(err, errStale) {
 			return res, err
 		}
@@ -145,7 +146,7 @@ func (c *Client) fresh(ctx context.Context, p *Peer, r *http.Request, t *Trace) 
 	if err != nil {
 		return nil, err
 	}
-	return c.send(ctx, p, exchange{wire: w, req: r, trace: t})
+	return c.send(ctx, p, exchange{wire: w, direct: plain(p, r), req: r, trace: t})
 }
 
 // again sends r, whose body was given to a connection that was dead, on a new
@@ -164,9 +165,9 @@ func (c *Client) again(ctx context.Context, p *Peer, r *http.Request, t *Trace) 
 }
 
 // idleWire returns an idle connection that is not known to be dead.
-func (p *Peer) idleWire() *wire {
-	for w := p.idle.take(); w != nil; w = p.idle.take() {
-		if w.reusable() {
+func (p *Peer) idleWire(full bool) *wire {
+	for w := p.idle.take(full); w != nil; w = p.idle.take(full) {
+		if w.reusable() && w.peek.quiet() {
 			return w
 		}
 		w.close()
@@ -178,6 +179,7 @@ func (p *Peer) idleWire() *wire {
 type exchange struct {
 	wire   *wire
 	reused bool
+	direct bool // net/http's client is not needed
 	req    *http.Request
 	trace  *Trace
 }
@@ -204,19 +206,36 @@ func (c *Client) send(ctx context.Context, p *Peer, x exchange) (*http.Response,
 		p.stats.badAnswers.Add(1)
 		return nil, &HeadError{Peer: p.Name(), Reason: ReasonEarly}
 	}
-	own, cancel := context.WithCancel(ctx)
-	interims := &interims{f: x.trace.Interim}
-	res, err := x.wire.cc.RoundTrip(outgoing(interims.watch(own), p, x.req))
-	interims.end()
+	res, end, err := c.exchange(ctx, p, x)
 	f, u := x.wire.conn.verdict()
 	x.trace.SentAt, x.trace.FirstByteAt = u.sentAt, u.firstAt
 	if err != nil {
 		x.wire.close()
-		cancel()
+		end()
 		return nil, c.failed(ctx, p, x, attemptFailure{f, u, err})
 	}
-	x.deliver(ctx, p, res, c.timeouts.Idle, cancel)
+	x.deliver(ctx, p, res, c.timeouts.Idle, end)
 	return res, nil
+}
+
+// exchange sends the request and reads the answer's head, by ourselves where
+// that can be done, else by net/http's client. end must be called when the
+// exchange is over: it reports whether the context had no part in that.
+func (c *Client) exchange(ctx context.Context, p *Peer, x exchange) (res *http.Response, end func() bool, err error) {
+	if x.wire.cc == nil && x.direct {
+		stop := context.AfterFunc(ctx, func() { x.wire.conn.Close() })
+		res, err := x.converse(ctx, p)
+		return res, stop, err
+	}
+	own, cancel := context.WithCancel(ctx)
+	end = func() bool { cancel(); return true }
+	if err := c.hand(ctx, p, x.wire); err != nil {
+		return nil, end, err
+	}
+	interims := &interims{f: x.trace.Interim}
+	res, err = x.wire.cc.RoundTrip(outgoing(interims.watch(own), p, x.req))
+	interims.end()
+	return res, end, err
 }
 
 // announce fills in the trace and asks the caller whether to go on.

@@ -17,8 +17,17 @@ import (
 type checkedConn struct {
 	net.Conn
 	idle    time.Duration
+	first   time.Duration // from a request to the end of its answer's head, where net/http does not look at that
 	onClose func()
 	closed  sync.Once
+
+	// Ours until the connection is handed over to net/http. An armed deadline is
+	// left as it is while it does not come too late, because arming costs much;
+	// when it fires too early the wait goes on with the right one.
+	handed  bool
+	headBy  time.Time // the head of the answer must be there
+	readBy  time.Time // armed; zero = unknown
+	writeBy time.Time
 
 	mu     sync.Mutex
 	scan   scanner
@@ -48,7 +57,7 @@ func (c *checkedConn) begin(method string) error {
 	if c.broken || c.scan.state != scanIdle {
 		return errEnded
 	}
-	c.use = use{}
+	c.use, c.headBy = use{}, time.Time{}
 	c.scan.begin(method)
 	return nil
 }
@@ -78,12 +87,11 @@ func (c *checkedConn) verdict() (*fault, use) {
 
 // Read returns bytes that passed the scanner, never beyond the answer's end.
 func (c *checkedConn) Read(p []byte) (int, error) {
-	c.armRead()
-	n, err := c.Conn.Read(p)
+	n, phase, err := c.readInTime(p)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
-		c.noteErrLocked(err, PhaseIdle)
+		c.noteErrLocked(err, phase)
 	}
 	good := c.passLocked(p[:n])
 	switch f := c.scan.fault; {
@@ -95,6 +103,59 @@ func (c *checkedConn) Read(p []byte) (int, error) {
 	}
 	c.broken = true
 	return 0, errBadAnswer
+}
+
+// readInTime is one read, with the deadline of what is waited for.
+func (c *checkedConn) readInTime(p []byte) (n int, phase Phase, err error) {
+	if c.handed {
+		c.armRead()
+		n, err = c.Conn.Read(p)
+		return n, PhaseIdle, err
+	}
+	by, phase := c.due()
+	if c.readBy.IsZero() || by.Before(c.readBy) {
+		c.armBy(by)
+	}
+	for {
+		n, err = c.Conn.Read(p)
+		if n > 0 || !isTimeout(err) || by.IsZero() || !time.Now().Before(by) {
+			return n, phase, err
+		}
+		c.armBy(by)
+	}
+}
+
+func (c *checkedConn) armBy(t time.Time) {
+	c.readBy = t
+	c.Conn.SetReadDeadline(t)
+}
+
+// due says until when a read may wait, and for what. A tunnel waits for ever.
+func (c *checkedConn) due() (time.Time, Phase) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch c.scan.state {
+	case scanHead:
+		if c.headBy.IsZero() {
+			c.headBy = time.Now().Add(c.first)
+		}
+		return c.headBy, PhaseFirstByte
+	case scanTunnel:
+		return time.Time{}, PhaseIdle
+	}
+	return time.Now().Add(c.idle), PhaseIdle
+}
+
+// handOver leaves the deadlines to net/http and to the old rules, which arm for
+// each read and write.
+func (c *checkedConn) handOver() {
+	c.handed = true
+	c.Conn.SetDeadline(time.Time{})
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // armRead sets the deadline of one read: only a body has one here; the wait
@@ -134,8 +195,7 @@ func (c *checkedConn) passLocked(b []byte) int {
 
 func (c *checkedConn) noteErrLocked(err error, phase Phase) {
 	c.broken = true
-	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() && c.use.expired == "" {
+	if isTimeout(err) && c.use.expired == "" {
 		c.use.expired = phase
 	}
 }
@@ -154,7 +214,7 @@ func (c *checkedConn) Write(p []byte) (int, error) {
 	if tunnel {
 		return c.Conn.Write(p)
 	}
-	c.Conn.SetWriteDeadline(time.Now().Add(c.idle))
+	c.armWrite(time.Now())
 	n, err := c.Conn.Write(p)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -163,6 +223,15 @@ func (c *checkedConn) Write(p []byte) (int, error) {
 		c.noteErrLocked(err, PhaseWrite)
 	}
 	return n, err
+}
+
+// armWrite bounds the next write: a head of ours, which no peer leaves unread for
+// long, between half the time and all of it, a body by all of it.
+func (c *checkedConn) armWrite(now time.Time) {
+	if c.handed || c.writeBy.Sub(now) < c.idle/2 {
+		c.writeBy = now.Add(c.idle)
+		c.Conn.SetWriteDeadline(c.writeBy)
+	}
 }
 
 // Close closes the connection and takes it off its list.
@@ -187,5 +256,6 @@ func (c *checkedConn) CloseWrite() error {
 
 // startTunnel lifts the deadlines once an answer has switched protocols.
 func (c *checkedConn) startTunnel() {
+	c.readBy = time.Time{}
 	c.Conn.SetDeadline(time.Time{})
 }

@@ -11,7 +11,7 @@ func pipe(t *testing.T) (*checkedConn, net.Conn) {
 	t.Helper()
 	ours, theirs := net.Pipe()
 	t.Cleanup(func() { ours.Close(); theirs.Close() })
-	return &checkedConn{Conn: ours, idle: time.Minute, scan: scanner{maxBytes: 1 << 10, maxLines: 10}}, theirs
+	return &checkedConn{Conn: ours, idle: time.Minute, first: time.Minute, scan: scanner{maxBytes: 1 << 10, maxLines: 10}}, theirs
 }
 
 // readOne reads what the peer says with one write.

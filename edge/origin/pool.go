@@ -122,6 +122,9 @@ func (p *Pool) Pick(hash uint64, tried []*Peer) (*Peer, error) {
 	if len(p.peers) == 0 {
 		return nil, fmt.Errorf("upstream %s: %w", p.name, ErrNoPeer)
 	}
+	if len(p.peers) == 1 && len(tried) == 0 {
+		return p.peers[0], nil // whatever its health says
+	}
 	now := time.Now()
 	healthy := make([]*Peer, 0, len(p.peers))
 	var oldest *Peer

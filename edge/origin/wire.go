@@ -1,22 +1,29 @@
 package origin
 
 import (
+	"bufio"
 	"context"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 )
 
-// wire is one connection to a peer: net/http's client for it, and our reader
-// below that. It serves one request at a time and belongs to that request, or
-// to the idle list.
+// wire is one connection to a peer, below it our strict reader. It serves one
+// request at a time and belongs to that request, or to the idle list. It is
+// spoken on by ourselves until a request needs net/http's client, and from then
+// on by that: its goroutine reads whatever comes.
 type wire struct {
-	cc         *http.ClientConn
+	cc         *http.ClientConn // nil: we speak ourselves
+	in         *bufio.Reader    // of the answers, where we do
+	out        []byte           // a request's head
+	head       []byte           // an answer's
+	stacked    bool             // in reads from another in: not to be kept
+	keep       bool             // both sides keep the connection after the last answer
+	peek       peeker
 	conn       *checkedConn
 	tlsVersion uint16
 	remote     string
-	expiry     *time.Timer // while it is idle
+	until      time.Time // while it is idle: when that is over
 }
 
 // connect makes a new connection to the peer.
@@ -29,24 +36,33 @@ func (c *Client) connect(ctx context.Context, p *Peer) (*wire, error) {
 		return nil, &DialError{Peer: p.Name(), Err: err}
 	}
 	p.stats.dialled.Add(1)
-	return c.wire(ctx, p, raw, version)
+	return c.wire(p, raw, version), nil
 }
 
-func (c *Client) wire(ctx context.Context, p *Peer, raw net.Conn, version uint16) (*wire, error) {
-	w := &wire{tlsVersion: version, remote: raw.RemoteAddr().String()}
+func (c *Client) wire(p *Peer, raw net.Conn, version uint16) *wire {
+	w := &wire{tlsVersion: version, remote: raw.RemoteAddr().String(), peek: newPeeker(raw)}
 	w.conn = &checkedConn{
 		Conn:    raw,
 		idle:    c.timeouts.Idle,
+		first:   c.timeouts.FirstByte,
 		onClose: func() { p.idle.remove(w) },
 		scan:    scanner{maxBytes: c.headBytes, maxLines: c.headLines},
 	}
+	return w
+}
+
+// hand gives a connection to net/http's client for good.
+func (c *Client) hand(ctx context.Context, p *Peer, w *wire) error {
+	if w.cc != nil {
+		return nil
+	}
+	w.conn.handOver()
 	cc, err := c.transport(w.conn).NewClientConn(ctx, "http", p.URL.Host)
 	if err != nil {
-		raw.Close()
-		return nil, &DialError{Peer: p.Name(), Err: err}
+		return &DialError{Peer: p.Name(), Err: err}
 	}
-	w.cc = cc
-	return w, nil
+	w.cc, w.in, w.out, w.head = cc, nil, nil, nil
+	return nil
 }
 
 // transport returns the settings for one connection, which is already made and,
@@ -68,99 +84,18 @@ func (c *Client) transport(conn net.Conn) *http.Transport {
 // its body is sent anyway (RFC 9110, 10.1.1).
 const continueTimeout = time.Second
 
-// reusable reports whether both net/http and the scanner are done with the
-// last answer and agree where it ended.
+// reusable reports whether the reader and the scanner are done with the last
+// answer and agree where it ended.
 func (w *wire) reusable() bool {
-	return w.cc.Available() > 0 && w.conn.complete()
+	if w.cc != nil {
+		return w.cc.Available() > 0 && w.conn.complete()
+	}
+	return w.keep && w.conn.complete() && w.in.Buffered() == 0
 }
 
 func (w *wire) close() {
-	w.cc.Close()
+	if w.cc != nil {
+		w.cc.Close()
+	}
 	w.conn.Close() // after a 101 net/http leaves that to us
-}
-
-// idleList holds a peer's connections that wait for a request, the latest
-// last. Nothing of net/http is called under its lock: net/http calls remove
-// while it holds a lock of its own.
-type idleList struct {
-	max int
-
-	mu     sync.Mutex
-	wires  []*wire
-	closed bool
-}
-
-// maxIdle bounds the idle connections of one peer.
-const maxIdle = 256
-
-// take returns the connection that was used last, or nil.
-func (l *idleList) take() *wire {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.wires) == 0 {
-		return nil
-	}
-	w := l.wires[len(l.wires)-1]
-	l.wires[len(l.wires)-1] = nil
-	l.wires = l.wires[:len(l.wires)-1]
-	w.expiry.Stop()
-	return w
-}
-
-// put keeps a connection for span at most. It reports false when the list is
-// full or closed; the connection is then the caller's to close.
-func (l *idleList) put(w *wire, span time.Duration) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed || len(l.wires) >= l.max {
-		return false
-	}
-	l.wires = append(l.wires, w)
-	w.expiry = time.AfterFunc(span, func() {
-		if l.remove(w) {
-			w.close()
-		}
-	})
-	return true
-}
-
-// remove takes w off the list and reports whether it was on it.
-func (l *idleList) remove(w *wire) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i, x := range l.wires {
-		if x == w {
-			l.wires = append(l.wires[:i], l.wires[i+1:]...)
-			w.expiry.Stop()
-			return true
-		}
-	}
-	return false
-}
-
-// drain closes all that is idle now.
-func (l *idleList) drain() {
-	for w := l.take(); w != nil; w = l.take() {
-		w.close()
-	}
-}
-
-// close drains the list and lets nothing in again.
-func (l *idleList) close() {
-	l.mu.Lock()
-	l.closed = true
-	l.mu.Unlock()
-	l.drain()
-}
-
-func (l *idleList) isClosed() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.closed
-}
-
-func (l *idleList) len() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.wires)
 }
