@@ -109,7 +109,7 @@ hit_for_miss: 0
 cache_status: {id: node-1, detail: true}
 `)
 	ms, hour := time.Millisecond, time.Hour
-	want := limitSettings{32 << 10, 1, 1 << 10, 2 << 10, 2, 3, 4 << 10, 3, 4, 5, 640, 6, 7, 8, 250 * ms, 90 * time.Minute, 9 * time.Second, 10 * time.Second, 1024}
+	want := limitSettings{32 << 10, 1, 1 << 10, 7, 8, 11, 2 << 10, 2, 3, 4 << 10, 3, 4, 5, 640, 6, 7, 8, 250 * ms, 90 * time.Minute, 9 * time.Second, 10 * time.Second, 1024}
 	if s.limits != want {
 		t.Errorf("limits %+v\nwant   %+v", s.limits, want)
 	}
