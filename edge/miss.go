@@ -70,8 +70,8 @@ func (e *Engine) board(s *Session) boarding {
 		st.looks++ // a fetch has ended since the lookup: what it stored may do
 		return boarding{look: true}
 	}
-	if s.Request.Method != http.MethodGet || st.marked && st.ask.Has&conditional != 0 {
-		return boarding{} // of what is not kept a part, or a 304, is enough
+	if s.Request.Method != http.MethodGet || st.marked {
+		return boarding{} // nothing is kept of it: no flight is needed, and a part, or a 304, is enough
 	}
 	fl := e.newFlight(s, KindClient)
 	if fl == nil {

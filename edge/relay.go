@@ -14,6 +14,9 @@ import (
 // relayBytes is how much of a body is held between two writes.
 const relayBytes = 32 << 10
 
+// relayPool has buffers of that size alone: the common pool forgets what is larger than most.
+var relayPool bytebufferpool.Pool
+
 // relay passes a request on and its answer back on the client's goroutine.
 // Nothing is stored, but for an aftermath. The request's body is streamed.
 func (e *Engine) relay(s *Session) {
@@ -39,6 +42,7 @@ func (e *Engine) relay(s *Session) {
 	}
 	defer res.Body.Close()
 	defer watch()
+	e.unmark(s, res)
 	if s.Cache.Unstored == policy.None {
 		s.Cache.Unstored = s.Cache.Reason
 	}
@@ -75,6 +79,22 @@ func (e *Engine) relay(s *Session) {
 	}
 	res.Body = after.tee(res.Body)
 	e.copyBody(s, res, q)
+}
+
+// unmark looks at an answer that was passed on because of a hit-for-miss marker: one that
+// could be stored takes the marker away, so that the next request's will be.
+func (e *Engine) unmark(s *Session, res *http.Response) {
+	if !s.state.marked || s.route == nil {
+		return
+	}
+	times := policy.Times{RequestAt: s.Timing.UpstreamRequestSent, ResponseAt: s.Timing.UpstreamResponseStart}
+	rep := policy.Response{Status: res.StatusCode, Header: res.Header, CloseDelimited: closeDelimited(s.Request.Method, res)}
+	d := policy.Judge(&s.state.ask, &s.route.Rules, &rep, s.URL(), times)
+	if d.Store && s.CacheEnabled {
+		e.finder.markers.Remove(s.Cache.Key)
+		return
+	}
+	s.Cache.Unstored = d.Why
 }
 
 // relayAge gives the answer the origin's Age, plus our delay.
@@ -121,15 +141,18 @@ func (e *Engine) watchClient(s *Session, ctx context.Context, cancel context.Can
 
 // copyBody streams the origin's body to the client, a buffer at a time.
 func (e *Engine) copyBody(s *Session, res *http.Response, q *question) {
-	b := bytebufferpool.Get()
-	defer releaseBuffer(b)
+	b := relayPool.Get()
 	if cap(b.B) < relayBytes {
 		b.B = make([]byte, relayBytes)
 	}
-	p := b.B[:relayBytes]
-	if err := s.lane.Flush(); err != nil { // the head: the body may be slow
-		s.fail(clientGone(err))
-		return
+	b.B = b.B[:relayBytes] // its length is what the pool goes by
+	defer relayPool.Put(b)
+	p := b.B
+	if r, ok := res.Body.(interface{ Ready() bool }); !ok || !r.Ready() {
+		if err := s.lane.Flush(); err != nil { // the head: the body may be slow
+			s.fail(clientGone(err))
+			return
+		}
 	}
 	for {
 		n, err := res.Body.Read(p)

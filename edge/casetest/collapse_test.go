@@ -179,8 +179,9 @@ func (s *site) markerEnds() {
 	s.purge("http://a.test/x")
 	collapses("a purge")
 	s.origin.On("/x", edgetest.Text(200, "storable", "Cache-Control: max-age=5"))
-	s.want("storable", "/x", "Host: a.test")
-	s.hit("storable", "/x", "Host: a.test") // a marker hides nothing that is stored
+	s.want("storable", "/x", "Host: a.test") // passed on, and ends the marker
+	s.want("storable", "/x", "Host: a.test") // stored
+	s.hit("storable", "/x", "Host: a.test")
 	s.evict()
 	collapses("a storable answer")
 }

@@ -53,6 +53,12 @@ func (x exchange) deliver(ctx context.Context, p *Peer, res *http.Response, idle
 	}
 }
 
+// Ready says whether the next Read has something without waiting for the peer. It may
+// say no when there is.
+func (b *body) Ready() bool {
+	return b.direct && b.err == nil && b.wire.in != nil && b.wire.in.Buffered() > 0
+}
+
 // Read returns io.EOF only after the whole body.
 func (b *body) Read(p []byte) (int, error) {
 	if b.err != nil {
