@@ -27,6 +27,9 @@ type client struct {
 	t    testing.TB
 	conn net.Conn
 
+	hears   chan struct{}
+	hearing sync.Once
+
 	writing sync.Mutex
 	out     *http2.Framer
 	block   bytes.Buffer // what fields was encoded to
@@ -70,6 +73,7 @@ type goaway struct {
 type dialOptions struct {
 	settings []http2.Setting
 	mean     bool // gives no window back
+	deaf     bool // reads nothing until hear
 	noTLS    bool
 }
 
@@ -91,7 +95,7 @@ func dialTo(t testing.TB, addr string, o dialOptions) *client {
 		nc = secure
 	}
 	c := &client{
-		t: t, conn: nc, next: 1, mean: o.mean, changed: make(chan struct{}),
+		t: t, conn: nc, next: 1, mean: o.mean, changed: make(chan struct{}), hears: make(chan struct{}),
 		streams: map[uint32]*stream{}, settings: map[http2.SettingID]uint32{}, counted: map[http2.FrameType]int{},
 	}
 	c.out = http2.NewFramer(nc, nil)
@@ -102,13 +106,24 @@ func dialTo(t testing.TB, addr string, o dialOptions) *client {
 	}
 	c.send(func(f *http2.Framer) error { return f.WriteSettings(o.settings...) })
 	done := make(chan struct{})
-	go func() { defer close(done); c.read() }()
+	go func() {
+		defer close(done)
+		<-c.hears
+		c.read()
+	}()
+	if !o.deaf {
+		c.hear()
+	}
 	t.Cleanup(func() {
 		_ = nc.Close()
+		c.hear()
 		<-done
 	})
 	return c
 }
+
+// hear begins to read.
+func (c *client) hear() { c.hearing.Do(func() { close(c.hears) }) }
 
 // send writes frames. An error is no failure: the other side may have had enough.
 func (c *client) send(f func(*http2.Framer) error) error {

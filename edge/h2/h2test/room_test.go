@@ -106,6 +106,9 @@ func window(bytes uint32) settingsOption {
 	}
 }
 
+// deaf makes a client that reads nothing.
+func deaf(o *dialOptions) { o.deaf = true }
+
 // answers demands that the edge serves a new client.
 func (r *room) answers() {
 	r.t.Helper()
