@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 TIMEOUT  ?= 10m
 
 .PHONY: help build test check vet fmt house cc race fuzz mutate conformance conformance-thrice demo \
-	kill soak bench bench-hit bench-miss bench-purge bench-disk bench-huge clean
+	kill soak bench bench-hit bench-miss bench-purge bench-disk bench-huge bench-wire clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -99,6 +99,9 @@ bench-disk: ## the disk tier beside a plain file: hits, stores, stalls
 
 bench-huge: ## 20 GiB through edge, and an object that just fits on its disk
 	$(GO) run ./bench/huge -out bench/results/$$(date -u +%F)-huge.txt
+
+bench-wire: ## edge beside nginx and Varnish, which root has installed when they are missing; ARGS="-quick -out FILE", "-cases h1-1k,tls-1k -out FILE"
+	$(GO) run ./bench/wire -out bench/results/$$(date -u +%F)-wire.txt $(ARGS)
 
 clean: ## what was built and what conformance fetched
 	rm -rf bin conformance/suite conformance/node_modules

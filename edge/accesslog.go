@@ -38,8 +38,9 @@ type FileLog struct {
 	path    string // "" for a log that cannot be opened again
 	shards  *striped[logShard]
 	room    int           // bytes a shard may hold
+	early   int           // bytes of a shard that are written at once
 	wake    chan struct{} // a shard has a first line
-	urgent  chan struct{} // a shard is half full
+	urgent  chan struct{} // a shard has a write's worth
 	reopen  chan chan error
 	closing chan struct{}
 	done    chan struct{}
@@ -105,6 +106,7 @@ func newFileLog(c LogConfig) *FileLog {
 		reopen: make(chan chan error), closing: make(chan struct{}), done: make(chan struct{}),
 	}
 	l.room = c.Buffer / len(l.shards.all)
+	l.early = min(l.room/2, writeBytes)
 	for _, s := range l.shards.all {
 		s.batch.text = make([]byte, 0, min(l.room, firstRoom))
 		s.spare.text = make([]byte, 0, min(l.room, firstRoom))
@@ -112,13 +114,19 @@ func newFileLog(c LogConfig) *FileLog {
 	return l
 }
 
+// writeBytes of one shard are written without waiting for more: they are still in
+// the processor's cache then.
+const writeBytes = 128 << 10
+
 // firstRoom is what a shard's buffers start with; they grow to their bound.
 const firstRoom = 64 << 10
 
 // Write takes one record. It never waits for the file.
 func (l *FileLog) Write(r *Record) {
 	s := l.shards.borrow()
-	s.mu.Lock()
+	if !s.mu.TryLock() {
+		s = l.other(s)
+	}
 	before := len(s.batch.text)
 	if before+r.bound() > l.room {
 		s.dropped++
@@ -133,9 +141,21 @@ func (l *FileLog) Write(r *Record) {
 	if before == 0 {
 		signal(l.wake)
 	}
-	if after > l.room/2 {
+	if before < l.early && after >= l.early || after > l.room/2 {
 		signal(l.urgent)
 	}
+}
+
+// other locks a shard in place of a busy one, which is somebody else's or is being
+// emptied: any that is free, else that one. From then on it is this processor's.
+func (l *FileLog) other(busy *logShard) *logShard {
+	for _, s := range l.shards.all {
+		if s != busy && s.mu.TryLock() {
+			return s
+		}
+	}
+	busy.mu.Lock()
+	return busy
 }
 
 func signal(c chan struct{}) {

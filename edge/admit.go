@@ -27,6 +27,9 @@ func (e *Engine) admit(s *Session) bool {
 		s.Err = err
 		return e.deny(s, http.StatusBadRequest, policy.BadRequest)
 	}
+	if e.cfg.Challenge != nil && !r.TLS && bytes.HasPrefix(r.Path, challengePrefix) && e.prove(s) {
+		return false
+	}
 	switch {
 	case r.Method == http.MethodConnect, r.Method == http.MethodTrace:
 		return e.deny(s, http.StatusMethodNotAllowed, policy.MethodNotAllowed)
@@ -43,6 +46,26 @@ func (e *Engine) admit(s *Session) bool {
 		return false
 	}
 	return e.settle(s)
+}
+
+// challengePrefix is where an authority looks for a proof (RFC 8555, 8.3).
+var challengePrefix = []byte("/.well-known/acme-challenge/")
+
+// prove answers an authority that asks for a token which was ordered. Neither
+// the hosts nor any hook may stand in its way.
+func (e *Engine) prove(s *Session) bool {
+	r := &s.Request
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	proof := e.cfg.Challenge(r.Host, r.Path)
+	if proof == nil {
+		return false
+	}
+	e.apply(s, PhaseRequestFilter, Respond(http.StatusOK, http.Header{
+		"Content-Type": {"application/octet-stream"}, "Cache-Control": {"no-store"},
+	}, proof))
+	return true
 }
 
 // deny refuses a request that must not go further and closes its connection.

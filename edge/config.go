@@ -29,10 +29,16 @@ type Config struct {
 	HitForMiss        time.Duration // 0 = 10 s; negative = off
 	CacheStatusID     string        // "" = "edge"
 	CacheStatusDetail bool
+	AltSvc            string // Alt-Svc on answers over TLS that are not HTTP/3; "" = none
 	Limits            Limits
 
-	Proxy     Proxy        // nil: the routes' upstreams
-	Parts     []any        // parts with hooks, in order
+	Proxy Proxy // nil: the routes' upstreams
+	Parts []any // parts with hooks, in order
+
+	// Challenge gives what an authority is to find under a path of
+	// /.well-known/acme-challenge/ in cleartext; nil when it knows no such
+	// token, and the request goes its way. It does not block.
+	Challenge func(host, path []byte) []byte
 	AccessLog AccessLog    // nil: no log
 	Log       *slog.Logger // for what a person should act on; nil = discard
 

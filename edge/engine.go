@@ -46,6 +46,7 @@ type Engine struct {
 	id        string    // in Via and CDN-Loop
 	statusID  []byte    // our member of Cache-Status
 	viaDown   [4][]byte // by protocol
+	altSvc    []byte    // the field's value; none when empty
 	token     string
 	hidden    []string // fields that are stored but not delivered
 	draining  atomic.Bool
@@ -58,7 +59,9 @@ type Engine struct {
 // NewSession makes the session that a lane uses for one request after another
 // of a connection (HTTP/1.1) or for one stream. Request is the lane's to fill.
 func (e *Engine) NewSession(l Lane) *Session {
-	return &Session{engine: e, lane: l, Ctx: e.ctx}
+	s := &Session{engine: e, lane: l, Ctx: e.ctx}
+	s.inliner, _ = l.(Inliner)
+	return s
 }
 
 // Begin runs request_filter and cache_lookup. It never waits for disk or
@@ -99,6 +102,12 @@ func (e *Engine) Finish(s *Session) {
 	case s.Cache.Status == CacheBypass:
 		e.relay(s)
 	default:
+		if s.state.long {
+			s.state.long = false
+			if e.serveFound(s, e.finder.find(s, e.nanos())); s.ended {
+				return
+			}
+		}
 		if s.state.onDisk || s.state.hollow {
 			if e.serveStored(s) {
 				return
@@ -181,6 +190,10 @@ func (e *Engine) serveFound(s *Session, use policy.Use) {
 	case use == policy.UseServe || use == policy.UseRefresh:
 		if s.Cache.Variant.Part != nil || !s.Cache.Variant.Body.InMemory() {
 			s.state.hollow = true
+			return
+		}
+		if s.inliner != nil && s.Request.Method != http.MethodHead && !s.inliner.Inline(s.Cache.Variant.Body.Size) {
+			s.state.long = true
 			return
 		}
 		if use == policy.UseRefresh {

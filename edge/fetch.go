@@ -273,7 +273,7 @@ func (e *Engine) fallBack(fl *flight, err error) bool {
 		e.lose(fl, err)
 		return true
 	}
-	fl.fetch.Cache.Unstored = policy.Status
+	fl.fetch.Cache.Unstored = why
 	fl.fetch.Err = err
 	fl.fill.Abort(ErrLost)
 	fl.publish(outcome{variant: base, whole: true, shared: true, stale: true, life: life, why: why, length: base.Body.Size, private: e.authorizedFetch(fl.fetch)})

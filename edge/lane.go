@@ -63,3 +63,7 @@ const (
 	LengthUnknown = -1
 	LengthNone    = -2
 )
+
+// Inliner is a lane that may be asked, while Begin runs, whether it can send an answer
+// with a body of so many bytes without waiting. If not, the answer is left to Finish.
+type Inliner interface{ Inline(size int64) bool }

@@ -21,6 +21,7 @@ type Metrics struct {
 	wire    atomic.Pointer[func() WireStats]
 	lines   atomic.Pointer[func() LogStats]
 	sweeps  atomic.Pointer[func() purge.SweepStats]
+	tls     atomic.Pointer[func() TLSStats]
 }
 
 // WireStats is what the wires have counted.
@@ -30,6 +31,9 @@ type WireStats struct {
 	Accepted          int64
 	Refused           int64            // over limits.conns
 	Events            map[string]int64 // what went wrong or was bounded, by a name of the wire's own
+
+	Handshakes      []HandshakeStats
+	HandshakeFaults map[string]int64 // TLS handshakes that failed, by reason
 }
 
 // Classes of status codes: none (a broken or silent request), 1xx … 5xx.

@@ -262,6 +262,9 @@ func (m *Metrics) edges(s scrape, t *totals) {
 		for event, n := range w.Events {
 			s.count(descWire, float64(n), event)
 		}
+		if secured := m.tls.Load(); secured != nil {
+			s.secure((*secured)(), w, time.Now())
+		}
 	} else {
 		s.count(descBytes, float64(t.sent), "out")
 	}

@@ -41,6 +41,7 @@ func New(c Config) (*Engine, error) {
 		e.viaDown[p] = []byte("1.1 " + e.id) // the origin's side is HTTP/1.1
 	}
 	e.hidden = hiddenFields(&c)
+	e.altSvc = []byte(c.AltSvc)
 	e.cfg.Hosts = lowerAll(c.Hosts)
 	e.finder = finder{store: c.Store, index: e.index, markers: &cachestore.Markers{}, searches: &searches{limit: c.Limits.SearchRules}, seed: c.Seed, window: or(c.PurgeSoftWindow, 30*time.Second)}
 	e.cfg.HitForMiss = or(c.HitForMiss, 10*time.Second)
@@ -88,9 +89,10 @@ func or[T comparable](v, fallback T) T {
 }
 
 // hiddenFields are taken out of every answer on delivery and kept with the
-// stored object, for its tags and for 304s.
+// stored object, for its tags and for 304s. An origin's Alt-Svc is one of them:
+// it names other ways to the origin, which lead past this cache (RFC 7838, 2).
 func hiddenFields(c *Config) []string {
-	hidden := (&policy.Rules{}).Hidden()
+	hidden := append((&policy.Rules{}).Hidden(), nameAltSvc)
 	for i := range c.Routes {
 		for _, name := range c.Routes[i].Rules.Hidden() {
 			if !slices.Contains(hidden, name) {

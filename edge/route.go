@@ -16,6 +16,8 @@ type route struct {
 	pool    *origin.Pool
 	tail    policy.Fields // response_headers.set, appended to every answer
 	without []string      // fields of the origin's answer that are removed
+
+	ownAltSvc bool // the operator has set or removed Alt-Svc
 }
 
 // router finds the route of a request. It never changes.
@@ -55,6 +57,7 @@ func compile(in Route, pool *origin.Pool) *route {
 		r.tail = append(r.tail, policy.Field{Name: []byte(name), Value: []byte(in.ResponseHeaders.Set[name])})
 		r.without = append(r.without, name)
 	}
+	r.ownAltSvc = slices.ContainsFunc(r.without, func(name string) bool { return strings.EqualFold(name, nameAltSvc) })
 	return r
 }
 

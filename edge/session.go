@@ -79,14 +79,15 @@ type Session struct {
 	Scheme    string // of key and origin request
 	Err       error
 
-	engine *Engine
-	lane   Lane
-	route  *route
-	trace  trace
-	logged bool
-	ended  bool
-	tried  []*origin.Peer
-	state  scratch
+	engine  *Engine
+	lane    Lane
+	inliner Inliner // lane, where it is one
+	route   *route
+	trace   trace
+	logged  bool
+	ended   bool
+	tried   []*origin.Peer
+	state   scratch
 }
 
 // scratch is what a session keeps from one request to the next: buffers that
@@ -99,6 +100,7 @@ type scratch struct {
 	found        *cachestore.Resource
 	onDisk       bool             // the store has something under the key that is not in memory
 	hollow       bool             // what was found has its body on disk
+	long         bool             // what was found is too long for Begin to send
 	marked       bool             // a hit-for-miss marker stands
 	authed       bool             // the request carries the admin token
 	rounds       int              // flights that this request has left again
@@ -138,7 +140,7 @@ func (s *Session) reset() {
 	}
 	fields := clearFields(s.Request.Fields)
 	clear(s.tried)
-	*s = Session{engine: s.engine, lane: s.lane, tried: s.tried[:0], state: keep}
+	*s = Session{engine: s.engine, lane: s.lane, inliner: s.inliner, tried: s.tried[:0], state: keep}
 	s.Request.Fields = fields
 }
 

@@ -14,7 +14,10 @@ var (
 	nameRequestID    = []byte("X-Request-Id")
 	nameContentRange = []byte("Content-Range")
 	nameServerTiming = []byte("Server-Timing")
+	fieldAltSvc      = []byte(nameAltSvc)
 )
+
+const nameAltSvc = "Alt-Svc"
 
 // writeTail formats what differs from answer to answer behind the head: Age,
 // Cache-Status, Proxy-Status of an error of ours, Via, X-Request-Id and the route's own fields. Whatever is in
@@ -32,6 +35,9 @@ func (e *Engine) writeTail(s *Session, v *View) {
 		policy.Field{Name: nameRequestID, Value: s.ID})
 	if s.route != nil {
 		st.tail = append(st.tail, s.route.tail...)
+	}
+	if len(e.altSvc) > 0 && s.Request.TLS && s.Request.Proto != HTTP3 && (s.route == nil || !s.route.ownAltSvc) {
+		st.tail = append(st.tail, policy.Field{Name: fieldAltSvc, Value: e.altSvc})
 	}
 	if st.authed {
 		st.value(nameServerTiming, func(b []byte) []byte { return s.Timing.appendServerTiming(b, e.nanos()) })

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"edgecache/cachestore"
@@ -152,7 +153,7 @@ var responseOnly = []string{"Surrogate-Control", "Cdn-Cache-Control", "Cache-Tag
 func (e *Engine) clean(s *Session, res *http.Response) {
 	listed := policy.ConnectionNames(res.Header)
 	for name := range res.Header {
-		if listed[name] || policy.IsHopByHop(name) {
+		if policy.IsHopByHop(name) || listed[name] && !s.targets(name) {
 			delete(res.Header, name)
 		}
 	}
@@ -165,6 +166,12 @@ func (e *Engine) clean(s *Session, res *http.Response) {
 	if len(res.Header["Date"]) == 0 {
 		res.Header.Set("Date", e.now().UTC().Format(http.TimeFormat))
 	}
+}
+
+// targets says whether the route reads a field as a targeted one (RFC 9213), which
+// no Connection may list away.
+func (s *Session) targets(canonical string) bool {
+	return s.route != nil && slices.Contains(s.route.Rules.Targeted, canonical)
 }
 
 // closeDelimited says whether only the connection's end ends the body.

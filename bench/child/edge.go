@@ -2,6 +2,7 @@
 package child
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -49,6 +51,10 @@ type Config struct {
 	Memory string
 	File   string // configuration file; "" is none
 	Disk   string // directory of the disk tier, or off; "" is Dir/disk
+	Log    string // file of the access log; "" is none
+
+	Under []string // command that edge is run by, like taskset and its arguments
+	Env   []string // added to the caller's environment
 
 	// Addresses and token, the same for all lives of an edge; "" are made by
 	// Start, for one life.
@@ -99,12 +105,13 @@ func Start(ctx context.Context, c Config) (*Edge, error) {
 		return nil, err
 	}
 	args := []string{"--origin", c.Origin, "--listen", c.Listen, "--admin", c.Admin,
-		"--token-file", tokenFile, "--memory", c.Memory, "--disk", c.DiskDir(), "--access-log", "off"}
+		"--token-file", tokenFile, "--memory", c.Memory, "--disk", c.DiskDir(), "--access-log", cmp.Or(c.Log, "off")}
 	if c.File != "" {
 		args = append(args, "--config", c.File)
 	}
-	e.cmd = exec.Command(c.Binary, args...)
-	e.cmd.Env = append(os.Environ(),
+	line := slices.Concat(c.Under, []string{c.Binary}, args)
+	e.cmd = exec.Command(line[0], line[1:]...)
+	e.cmd.Env = append(slices.Concat(os.Environ(), c.Env),
 		"XDG_STATE_HOME="+filepath.Join(c.Dir, "state"), "XDG_CACHE_HOME="+filepath.Join(c.Dir, "cache"))
 	e.cmd.Stdout, e.cmd.Stderr = &e.output, &e.output
 	e.Began = time.Now()

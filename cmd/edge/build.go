@@ -13,8 +13,11 @@ import (
 
 	"edgecache/cachestore"
 	"edgecache/edge"
+	"edgecache/edge/acme"
 	"edgecache/edge/admin"
+	"edgecache/edge/certs"
 	"edgecache/edge/h1"
+	"edgecache/edge/h2"
 	"edgecache/edge/origin"
 	"edgecache/policy"
 	"edgecache/purge"
@@ -32,12 +35,17 @@ type installation struct {
 	pools     map[string]*origin.Pool
 	accessLog *edge.FileLog // nil when it is off
 	engine    *edge.Engine
+	issuer    *acme.Issuer // nil: no ACME
 }
 
 // build opens and makes what the settings describe. port is that of the first
 // listener; token may be "".
-func build(s *settings, port, token string, t terminal, log *slog.Logger) (in *installation, err error) {
-	in = &installation{}
+func build(s *settings, port, token string, t terminal, log *slog.Logger) (*installation, error) {
+	return (&installation{}).build(s, port, token, t, log)
+}
+
+// build does it for an installation that may have an issuer.
+func (in *installation) build(s *settings, port, token string, t terminal, log *slog.Logger) (_ *installation, err error) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, in.close(context.Background()))
@@ -151,7 +159,7 @@ func (in *installation) engineConfig(s *settings, token string, log *slog.Logger
 		Seed: in.seed, Store: in.store, Purges: in.purges, Upstreams: in.pools, Routes: s.compiled(),
 		Hosts: s.hosts, Trusted: s.trusted,
 		PurgeAllow: s.purge.allow, PurgeSoftWindow: negative(s.purge.softWindow), Token: token,
-		HitForMiss: negative(s.hitForMiss), CacheStatusID: s.cacheID, CacheStatusDetail: s.cacheMore,
+		HitForMiss: negative(s.hitForMiss), CacheStatusID: s.cacheID, CacheStatusDetail: s.cacheMore, AltSvc: s.altSvc,
 		Limits: edge.Limits{
 			BodyBuffer: s.limits.bodyBuffer, Object: s.limits.object,
 			Refreshes: s.limits.refreshes, Ranges: s.limits.ranges, SearchRules: s.limits.searchRules,
@@ -160,6 +168,9 @@ func (in *installation) engineConfig(s *settings, token string, log *slog.Logger
 	}
 	if in.accessLog != nil {
 		c.AccessLog = in.accessLog
+	}
+	if in.issuer != nil {
+		c.Challenge = in.issuer.Answer
 	}
 	return c
 }
@@ -227,32 +238,44 @@ func (s *settings) wireConfig(log *slog.Logger) h1.Config {
 	}
 }
 
+// secondConfig is the bounds of the HTTP/2 lane.
+func (s *settings) secondConfig(log *slog.Logger) h2.Config {
+	l := &s.limits
+	return h2.Config{
+		HeadBytes: l.headBytes, HeadLines: l.headLines, URIBytes: l.uriBytes,
+		HeaderTimeout: l.headerTimeout, Idle: l.idle, WriteStall: l.writeStall, Log: log,
+	}
+}
+
 // certs reads the certificates; nil without TLS.
-func (s *settings) certs() (*h1.Certs, error) {
+func (s *settings) certs(log *slog.Logger) (*certs.Certs, error) {
 	if len(s.tls.listen) == 0 {
 		return nil, nil
 	}
-	files := make([]h1.CertFiles, len(s.tls.certs))
-	for i, c := range s.tls.certs {
-		files[i] = h1.CertFiles{Cert: c.cert, Key: c.key}
+	c := certs.Config{MinVersion: s.tls.least, Log: log}
+	for _, pair := range s.tls.certs {
+		c.Pairs = append(c.Pairs, certs.Files{Cert: pair.cert, Key: pair.key})
 	}
-	certs, err := h1.NewCerts(files)
+	kept, err := certs.New(c)
 	if err != nil {
 		return nil, fmt.Errorf("tls.certs: %w", err)
 	}
-	return certs, nil
+	return kept, nil
 }
 
 // prove opens what the settings name, as serve would, and keeps nothing.
 func (s *settings) prove() error {
 	var wrong []error
-	if _, err := s.certs(); err != nil {
+	if _, err := s.certs(nil); err != nil {
 		wrong = append(wrong, err)
 	}
 	if s.admin.tokenFile != "" {
 		if _, err := readToken(s.admin.tokenFile); err != nil {
 			wrong = append(wrong, fmt.Errorf("admin.token_file: %w", err))
 		}
+	}
+	if err := s.proveACME(); err != nil {
+		wrong = append(wrong, err)
 	}
 	if _, err := s.pools(); err != nil {
 		wrong = append(wrong, err)
@@ -270,6 +293,9 @@ func (in *installation) close(ctx context.Context) error {
 	var wrong []error
 	if in.engine != nil {
 		wrong = append(wrong, in.engine.Close())
+	}
+	if in.issuer != nil {
+		in.issuer.Close()
 	}
 	if in.accessLog != nil {
 		wrong = append(wrong, in.accessLog.Close(ctx))

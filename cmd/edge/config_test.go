@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math"
@@ -70,7 +71,8 @@ func TestReferenceIsTheDefaults(t *testing.T) {
 func TestEveryKeyIsRead(t *testing.T) {
 	s := mustParse(t, `
 listen: ["127.0.0.1:1", ":2"]
-tls: {listen: [":443"], certs: [{cert: a.pem, key: b.pem}]}
+tls: {listen: [":443"], certs: [{cert: a.pem, key: b.pem}], min_version: "1.3", acme: {names: [www.example], email: a@b.example, agree: true,
+  directory: "https://ca.example/dir", ca: ca.pem, storage: /s, challenges: [http-01], renew_check: 1h}}
 admin: {listen: ":9", token_file: tok, hosts: [Admin.Example]}
 memory: 1.5GiB
 disk: {dir: /d, size: 2GiB, sync: false, shards: 8, admission: always}
@@ -113,8 +115,9 @@ cache_status: {id: node-1, detail: true}
 	}
 	r := s.routes[0]
 	checks := map[string][2]any{
-		"listen":            {s.listen, []string{"127.0.0.1:1", ":2"}},
-		"tls":               {s.tls, tlsSettings{[]string{":443"}, []certSettings{{"a.pem", "b.pem"}}}},
+		"listen": {s.listen, []string{"127.0.0.1:1", ":2"}},
+		"tls": {s.tls, tlsSettings{[]string{":443"}, []certSettings{{"a.pem", "b.pem"}}, tls.VersionTLS13, acmeSettings{
+			true, []string{"www.example"}, "a@b.example", true, "https://ca.example/dir", "ca.pem", "/s", []string{"http-01"}, time.Hour}}},
 		"admin":             {s.admin, adminSettings{":9", "tok", []string{"admin.example"}}},
 		"memory":            {s.memory, memorySize{bytes: 3 << 29}},
 		"disk":              {s.disk, diskSettings{"/d", 2 << 30, false, 8, "always"}},

@@ -144,7 +144,7 @@ func (f *serveFlags) overSizes(s *settings) error {
 
 // check finds what is wrong between the settings, before anything listens.
 func (s *settings) check() error {
-	for _, step := range []func() error{s.checkUpstreams, s.checkListeners, s.checkMemory} {
+	for _, step := range []func() error{s.checkUpstreams, s.checkListeners, s.checkMemory, s.checkACME} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -154,8 +154,8 @@ func (s *settings) check() error {
 		return fmt.Errorf("listen: no address; give one in listen or tls.listen")
 	case len(s.routes) == 0 && len(s.upstreams) > 1:
 		return fmt.Errorf("routes: none, and %d upstreams; give a route for each", len(s.upstreams))
-	case len(s.tls.listen) > 0 && len(s.tls.certs) == 0:
-		return fmt.Errorf("tls.certs: none for %s; give cert and key (--cert and --key)", strings.Join(s.tls.listen, ", "))
+	case len(s.tls.listen) > 0 && len(s.tls.certs) == 0 && !s.tls.acme.given:
+		return fmt.Errorf("tls.certs: none for %s; give cert and key (--cert and --key), or tls.acme", strings.Join(s.tls.listen, ", "))
 	case s.limits.uriBytes > s.limits.headBytes:
 		return fmt.Errorf("limits.uri: %s is more than limits.head, %s", formatSize(int64(s.limits.uriBytes)), formatSize(int64(s.limits.headBytes)))
 	case !loopback(s.admin.listen) && !s.tokenConfigured():

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
@@ -40,6 +41,7 @@ func (s *settings) schema() map[string]func(value) {
 	return map[string]func(value){
 		"listen":       func(v value) { s.listen = addresses(v) },
 		"tls":          func(v value) { v.keys(s.tls.schema()) },
+		"http3":        func(v value) { s.http3 = v.flag() },
 		"admin":        func(v value) { v.keys(s.admin.schema()) },
 		"memory":       func(v value) { s.memory = memoryOf(v) },
 		"disk":         func(v value) { v.keys(s.disk.schema()) },
@@ -63,6 +65,10 @@ func (s *settings) schema() map[string]func(value) {
 func (t *tlsSettings) schema() map[string]func(value) {
 	return map[string]func(value){
 		"listen": func(v value) { t.listen = addresses(v) },
+		"acme":   func(v value) { t.acme.given = true; v.keys(t.acme.schema()) },
+		"min_version": func(v value) {
+			t.least = map[string]uint16{"1.3": tls.VersionTLS13}[v.choice("1.2", "1.3")]
+		},
 		"certs": func(v value) {
 			v.list(func(item value) {
 				var c certSettings

@@ -92,6 +92,38 @@ func TestServesTLS(t *testing.T) {
 		conn.Close()
 		return strings.Contains(p.err.String(), "certificate cannot be read again; the old one stays")
 	})
+	admin := "http://" + p.said.Admin
+	if status, _, body := get(t, admin+"/readyz"); status != 200 || !strings.Contains(body, "cannot be read again, the old one stays") {
+		t.Errorf("readyz: %d %q, want 200 and the trouble", status, body)
+	}
+	_, _, metrics := get(t, admin+"/metrics")
+	for _, want := range []string{
+		`edge_tls_cert_reloads_total{outcome="failed"} 1`, `edge_tls_cert_expiry_seconds{cert="` + cert + `",source="file"}`,
+		`edge_tls_handshakes_total{resumed="false",version="1.3"}`, `edge_tls_handshake_failures_total{reason="version"} 0`,
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("no %s in /metrics", want)
+		}
+	}
+	newCert, newKey, newRoots := writeCertificate(t, "www.example")
+	for from, to := range map[string]string{newCert: cert, newKey: key} {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the new certificate is shown", func() bool {
+		conn, err := tls.Dial("tcp", p.said.TLSListen[0], &tls.Config{RootCAs: newRoots, ServerName: "www.example"})
+		if err != nil {
+			return false
+		}
+		return conn.Close() == nil
+	})
+	if _, _, body := get(t, admin+"/readyz"); body != "ready\n" {
+		t.Errorf("readyz %q behind the renewal, want ready alone", body)
+	}
 	t.Setenv("HOME", t.TempDir())
 	code, _, said := runEdge(t, anywhere("--origin", origin.URL, "--tls-listen", "127.0.0.1:0", "--cert", cert, "--key", cert)...)
 	if code != exitFailed || !strings.Contains(said, "tls.certs: ") {

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,7 +16,10 @@ import (
 
 	"edgecache/edge"
 	"edgecache/edge/admin"
+	"edgecache/edge/certs"
 	"edgecache/edge/h1"
+	"edgecache/edge/h2"
+	"edgecache/edge/h3"
 	"edgecache/purge"
 )
 
@@ -31,7 +34,8 @@ func (v *serveVerb) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return err
 	}
-	certs, err := s.certs()
+	log := newLogger(t)
+	kept, err := s.certs(log)
 	if err != nil {
 		return err
 	}
@@ -42,16 +46,13 @@ func (v *serveVerb) Run(ctx context.Context, t terminal) error {
 	// Standard output may be a pipe whose reader dies; that must not end edge.
 	signal.Ignore(syscall.SIGPIPE)
 	r := &running{
-		settings: s, terminal: t, log: newLogger(t), certs: certs,
+		settings: s, terminal: t, log: log, certs: kept,
 		failed: make(chan error, 8), end: make(chan os.Signal, 1), again: make(chan os.Signal, 1),
 	}
 	signal.Notify(r.end, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(r.end)
 	signal.Notify(r.again, syscall.SIGHUP)
 	defer signal.Stop(r.again)
-	if certs != nil {
-		certs.Log = r.log // a renewal that cannot be read must be seen
-	}
 	if err := r.listen(); err != nil {
 		return err
 	}
@@ -67,13 +68,14 @@ type running struct {
 	settings *settings
 	terminal terminal
 	log      *slog.Logger
-	certs    *h1.Certs
+	certs    *certs.Certs
 
 	plain, secure []net.Listener
 	adminListener net.Listener
 
 	in        *installation
 	wire      *h1.Server
+	quic      quicSide
 	admin     *http.Server
 	stopAdmin context.CancelFunc
 	failed    chan error // a listener that broke
@@ -100,8 +102,14 @@ func (r *running) listen() (err error) {
 			return err
 		}
 	}
-	r.adminListener, err = bind(r.settings.admin.listen, "the admin API")
-	return err
+	if r.adminListener, err = bind(r.settings.admin.listen, "the admin API"); err != nil {
+		return err
+	}
+	if r.settings.http3 {
+		r.quic.listen(r.secure, r.log)
+		r.settings.altSvc = r.quic.altSvc()
+	}
+	return nil
 }
 
 func (r *running) take(list *[]net.Listener, address string) error {
@@ -131,6 +139,7 @@ func (r *running) closeListeners() {
 			l.Close()
 		}
 	}
+	r.quic.close()
 }
 
 // first is the port by which this edge's places are named.
@@ -154,18 +163,25 @@ func (r *running) start(token string) error {
 	} else if len(token) < shortToken {
 		r.log.Warn("the admin token is short", "characters", len(token), "better", shortToken)
 	}
-	if r.in, err = build(r.settings, r.first(), token, r.terminal, r.log); err != nil {
+	r.in = &installation{}
+	if r.in.issuer, err = r.openACME(); err != nil {
+		return err
+	}
+	if r.in, err = r.in.build(r.settings, r.first(), token, r.terminal, r.log); err != nil {
 		return err
 	}
 	handler, err := admin.New(admin.Config{
 		Engine: r.in.engine, Purges: purge.NewAPI(r.in.purges, r.in.engine.Keyed), Token: token,
 		Listen: r.settings.admin.listen, Hosts: r.settings.admin.hosts,
-		Ready: r.ready, Detail: r.in.troubles, Disk: r.in.disk, Version: version(),
+		Ready: r.ready, Detail: r.troubles, Disk: r.in.disk, Version: version(),
 	})
 	if err != nil {
 		return errors.Join(err, r.in.close(context.Background()))
 	}
 	r.serve(handler)
+	if r.in.issuer != nil {
+		r.in.issuer.Start()
+	}
 	r.welcome(tokenFile)
 	return nil
 }
@@ -186,11 +202,19 @@ func (r *running) ready() error {
 
 // serve starts one goroutine a listener.
 func (r *running) serve(handler *admin.Handler) {
-	r.wire = h1.New(r.in.engine, r.settings.wireConfig(r.log))
+	wire := r.settings.wireConfig(r.log)
+	second := h2.New(r.in.engine, r.settings.secondConfig(r.log))
+	wire.HTTP2 = second
+	r.wire = h1.New(r.in.engine, wire)
 	r.in.engine.Metrics().WatchWires(func() edge.WireStats {
-		return wireStats(r.wire.Stats())
+		w := wireStats(r.wire.Stats(), second.Stats())
+		r.quic.count(&w)
+		return w
 	})
 	r.in.engine.Metrics().WatchSweeps(r.in.sweeper.Stats)
+	if r.certs != nil {
+		r.in.engine.Metrics().WatchTLS(r.tlsStats)
+	}
 	if r.in.accessLog != nil {
 		r.in.engine.Metrics().WatchLog(r.in.accessLog.Stats)
 	}
@@ -198,9 +222,10 @@ func (r *running) serve(handler *admin.Handler) {
 		go r.run(func() error { return r.wire.Serve(l, nil) })
 	}
 	for _, l := range r.secure {
-		config := &tls.Config{GetCertificate: r.certs.GetCertificate, MinVersion: tls.VersionTLS12}
+		config := r.certs.TLS()
 		go r.run(func() error { return r.wire.Serve(l, config) })
 	}
+	r.quic.serve(r)
 	ctx, stop := context.WithCancel(context.Background())
 	r.admin, r.stopAdmin = admin.NewServer(handler, r.log), stop
 	r.admin.BaseContext = func(net.Listener) context.Context { return ctx }
@@ -213,17 +238,30 @@ func (r *running) serve(handler *admin.Handler) {
 }
 
 // wireStats gives the lane's counters under the names of the metrics.
-func wireStats(s h1.Stats) edge.WireStats {
+func wireStats(s h1.Stats, two h2.Stats) edge.WireStats {
 	w := edge.WireStats{
-		BytesIn: s.BytesIn, BytesOut: s.BytesOut, Open: s.Open, Accepted: s.Accepted, Refused: s.Refused,
+		HandshakeFaults: map[string]int64{},
+		BytesIn:         s.BytesIn, BytesOut: s.BytesOut, Open: s.Open, Accepted: s.Accepted, Refused: s.Refused,
 		Events: map[string]int64{
 			"body_fault": s.BodyFaults, "head_timeout": s.HeadTimeouts, "idle_timeout": s.IdleTimeouts,
 			"slow_body": s.SlowBodies, "write_stall": s.WriteStalls, "long_body": s.LongBodies,
 			"aborted": s.Aborted, "tunnel": s.Tunnels, "panic": s.Panics,
+			"h2_conn_error": two.ConnErrors, "h2_stream_error": two.StreamErrors, "h2_refused_stream": two.Refused,
+			"h2_large_head": two.LargeHeads, "h2_malformed": two.Malformed, "h2_reset_flood": two.ResetFloods,
+			"h2_frame_flood": two.FrameFloods, "h2_backlog": two.Backlogs, "h2_head_timeout": two.HeadTimeouts,
+			"h2_idle_timeout": two.IdleTimeouts, "h2_write_stall": two.WriteStalls, "h2_slow_body": two.SlowBodies,
+			"h2_aborted": two.Aborted, "h2_tunnel": two.Tunnels, "h2_panic": two.Panics,
 		},
 	}
 	for kind, n := range s.Faults {
 		w.Events["refused_"+h1.FaultKind(kind).String()] = n
+	}
+	for kind, n := range s.Handshakes {
+		w.HandshakeFaults[h1.HandshakeFault(kind).String()] = n
+	}
+	w.Handshakes = []edge.HandshakeStats{
+		{Version: "1.2", Count: s.TLS12 - s.TLS12Resumed}, {Version: "1.2", Resumed: true, Count: s.TLS12Resumed},
+		{Version: "1.3", Count: s.TLS13 - s.TLS13Resumed}, {Version: "1.3", Resumed: true, Count: s.TLS13Resumed},
 	}
 	return w
 }
@@ -239,6 +277,9 @@ func (r *running) until(ctx context.Context) error {
 	for {
 		select {
 		case <-r.again:
+			if r.certs != nil {
+				r.certs.Reload()
+			}
 			r.reopen(ctx)
 			continue
 		case s := <-r.end:
@@ -282,8 +323,10 @@ func (r *running) drain() error {
 		}
 	}()
 	r.in.engine.Drain()
-	err := r.wire.Shutdown(ctx)
-	if errors.Is(err, h1.ErrCut) {
+	quic := make(chan error, 1)
+	go func() { quic <- r.quic.shutdown(ctx) }()
+	err := cmp.Or(r.wire.Shutdown(ctx), <-quic)
+	if errors.Is(err, h1.ErrCut) || errors.Is(err, h3.ErrCut) {
 		r.log.Warn("requests were cut: they took longer than the drain", "drain", r.settings.limits.drain.String())
 		err = nil
 	}

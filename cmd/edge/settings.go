@@ -13,6 +13,8 @@ import (
 type settings struct {
 	listen     []string
 	tls        tlsSettings
+	http3      bool   // beside each of tls.listen
+	altSvc     string // where that is, once it listens
 	admin      adminSettings
 	memory     memorySize
 	disk       diskSettings
@@ -31,6 +33,27 @@ type settings struct {
 type tlsSettings struct {
 	listen []string
 	certs  []certSettings
+	least  uint16 // tls.min_version
+	acme   acmeSettings
+}
+
+type acmeSettings struct {
+	given      bool
+	names      []string
+	email      string
+	agree      bool
+	directory  string
+	ca         string
+	storage    string // "" is STATE/acme
+	challenges []string
+	check      time.Duration
+}
+
+func defaultACME() acmeSettings {
+	return acmeSettings{
+		directory: "https://acme-v02.api.letsencrypt.org/directory", challenges: []string{"http-01", "tls-alpn-01"},
+		check: 10 * time.Minute,
+	}
 }
 
 type certSettings struct{ cert, key string }
@@ -124,6 +147,8 @@ type keySettings struct {
 func defaultSettings() *settings {
 	return &settings{
 		listen: []string{":8080"},
+		tls:    tlsSettings{acme: defaultACME()},
+		http3:  true,
 		admin:  adminSettings{listen: "127.0.0.1:9145"},
 		memory: memorySize{percent: 25},
 		disk:   diskSettings{size: 1 << 30, sync: true, shards: 4, admission: "always"},

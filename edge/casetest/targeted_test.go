@@ -12,7 +12,7 @@ import (
 // TestTargetedFields: what is configured decides before Cache-Control and
 // Expires (RFC 9213), Age counts against it, and neither side ever sees it.
 func TestTargetedFields(t *testing.T) {
-	rules := policy.Rules{Targeted: []string{"Edge-Cache-Control", "Cdn-Cache-Control"}}
+	rules := policy.Rules{Targeted: []string{"Edge-Cache-Control", "Cdn-Cache-Control", "X-Edge"}}
 	for i, c := range []struct {
 		name  string
 		lines []string
@@ -22,6 +22,7 @@ func TestTargetedFields(t *testing.T) {
 		{"the next when it is malformed", []string{"Edge-Cache-Control: max-age=60,", "CDN-Cache-Control: max-age=90", "Cache-Control: no-store"}, 90 * time.Second},
 		{"Age counts", []string{"Edge-Cache-Control: max-age=60", "Age: 20"}, 40 * time.Second},
 		{"it forbids", []string{"Edge-Cache-Control: no-store", "CDN-Cache-Control: max-age=60", "Cache-Control: max-age=60"}, 0},
+		{"Connection cannot list it away", []string{"Connection: X-Edge", "X-Edge: max-age=60", "Cache-Control: no-store"}, 60 * time.Second},
 		{"Surrogate-Control is the next", []string{"Surrogate-Control: max-age=70", "Cache-Control: no-store"}, 70 * time.Second},
 		{"then Cache-Control", []string{"Edge-Cache-Control: no-store=1", "Surrogate-Control: max-age", "Cache-Control: max-age=80"}, 80 * time.Second},
 	} {

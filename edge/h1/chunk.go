@@ -1,13 +1,17 @@
 package h1
 
-import "bytes"
+import (
+	"bytes"
+
+	"edgecache/edge/syntax"
+)
 
 // parseChunkLine splits the first line of a chunk (RFC 9112, 7.1): 1 to 16
 // hexadecimal digits, then nothing or extensions, which start with ';'.
 // Nothing stands between the two.
 func parseChunkLine(line []byte) (size int64, extension []byte, ok bool) {
 	digits := 0
-	for digits < len(line) && classes[line[digits]]&isHex != 0 {
+	for digits < len(line) && syntax.Classes[line[digits]]&syntax.IsHex != 0 {
 		if digits == 16 || size >= 1<<59 {
 			return 0, nil, false
 		}
@@ -68,10 +72,10 @@ func cutValue(b []byte) (rest []byte, ok bool) {
 		switch c := b[i]; {
 		case c == '"':
 			return b[i+1:], true
-		case classes[c]&inValue == 0:
+		case syntax.Classes[c]&syntax.InValue == 0:
 			return nil, false
 		case c == '\\':
-			if i++; i == len(b) || classes[b[i]]&inValue == 0 {
+			if i++; i == len(b) || syntax.Classes[b[i]]&syntax.InValue == 0 {
 				return nil, false
 			}
 		}
@@ -81,7 +85,7 @@ func cutValue(b []byte) (rest []byte, ok bool) {
 
 func cutToken(b []byte) (token, rest []byte) {
 	n := 0
-	for n < len(b) && classes[b[n]]&inToken != 0 {
+	for n < len(b) && syntax.Classes[b[n]]&syntax.InToken != 0 {
 		n++
 	}
 	return b[:n], b[n:]

@@ -1,9 +1,24 @@
 package h1
 
 import (
+	"context"
 	"log/slog"
+	"net"
 	"time"
 )
+
+// Handoff serves the connections that turn out to speak HTTP/2. What accepted them stays
+// theirs: limits.conns, the TLS handshake, Shutdown.
+type Handoff interface {
+	// Wrap is put between the socket and TLS, or the preface, while it is not known yet
+	// what will be spoken: until Serve it is what it wraps.
+	Wrap(net.Conn) net.Conn
+	// Serve runs a connection to its end, or to ctx's. under came from Wrap; nc is TLS over
+	// it, or under itself; first are bytes that were already read from nc.
+	Serve(ctx context.Context, nc, under net.Conn, first []byte)
+	// Drain lets what runs end and takes nothing new.
+	Drain()
+}
 
 // Config bounds what a client may cost. A zero is the default.
 type Config struct {
@@ -25,6 +40,8 @@ type Config struct {
 
 	UnreadBytes int64 // of a body nobody read that are read away; 64 KiB, then the connection is closed
 	Conns       int   // limits.conns: connections at once; 20,000, more get 503
+
+	HTTP2 Handoff // nil: HTTP/2 is not spoken
 
 	Log *slog.Logger // for what a person should act on; nil = discard
 }

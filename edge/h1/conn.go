@@ -1,7 +1,6 @@
 package h1
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -29,6 +28,7 @@ const (
 type conn struct {
 	server     *Server
 	wire       wire
+	socket     net.Conn  // below everything
 	tls        *tls.Conn // nil in cleartext
 	remote     netip.AddrPort
 	tlsVersion uint16
@@ -46,7 +46,7 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{server: s, wire: wire{Conn: nc, stall: s.config.WriteStall, counts: &s.counts}}
+	c := &conn{server: s, socket: nc, wire: wire{Conn: nc, stall: s.config.WriteStall, counts: &s.counts}}
 	c.in = input{src: &c.wire, wire: &c.wire, maxHead: s.config.HeadBytes, buf: newBuffer(smallBuffer)}
 	c.parser.uriBytes = s.config.URIBytes
 	c.lane.c, c.leaving.c = c, c
@@ -66,6 +66,9 @@ func (c *conn) serve(config *tls.Config) {
 	if config != nil && !c.handshake(config) {
 		return
 	}
+	if c.server.config.HTTP2 != nil && c.handOver() {
+		return
+	}
 	c.session = c.server.engine.NewSession(&c.lane)
 	wait := c.server.config.HeaderTimeout // a new connection is not idle yet
 	for c.await(wait) && c.readHead() && c.prepare() {
@@ -81,20 +84,6 @@ func (c *conn) serve(config *tls.Config) {
 	if c.lingers {
 		c.linger()
 	}
-}
-
-// handshake puts TLS above the wire.
-func (c *conn) handshake(config *tls.Config) bool {
-	ctx, cancel := context.WithTimeout(c.server.ctx, c.server.config.HeaderTimeout)
-	defer cancel()
-	t := tls.Server(&c.wire, config)
-	if err := t.HandshakeContext(ctx); err != nil {
-		c.server.counts.handshakes.Add(1)
-		return false
-	}
-	c.tls, c.lane.out.dst, c.in.src = t, t, t
-	c.tlsVersion = t.ConnectionState().Version
-	return true
 }
 
 // await waits for a request's first byte. One empty line before it is skipped
@@ -295,7 +284,7 @@ func (c *conn) close() {
 		c.server.config.Log.Error("panic on a connection", "panic", r, "stack", string(debug.Stack()))
 		c.lane.state = answerBroken
 	}
-	if t, ok := c.wire.Conn.(*net.TCPConn); ok && c.lane.state == answerBroken && c.lane.framing == framedClose {
+	if t, ok := c.socket.(*net.TCPConn); ok && c.lane.state == answerBroken && c.lane.framing == framedClose {
 		_ = t.SetLinger(0) // the body ends by close: only a reset shows that it is cut
 	}
 	if c.tls != nil && r == nil && c.lane.state != answerBroken && c.lane.out.err == nil {

@@ -10,6 +10,7 @@ import (
 
 	"edgecache/cachestore"
 	"edgecache/edge"
+	"edgecache/edge/syntax"
 )
 
 // Sizes of writes.
@@ -289,11 +290,11 @@ func (l *lane) appendHead(h *cachestore.Head, v *edge.View) {
 // no field is left out.
 func appendFields(dst []byte, h http.Header) []byte {
 	for name, values := range h {
-		if len(name) == 0 || !all([]byte(name), inToken) {
+		if len(name) == 0 || !syntax.All([]byte(name), syntax.InToken) {
 			continue
 		}
 		for _, value := range values {
-			if !all([]byte(value), inValue) {
+			if !syntax.All([]byte(value), syntax.InValue) {
 				continue
 			}
 			dst = append(append(dst, name...), ": "...)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"edgecache/edge"
+	"edgecache/edge/syntax"
 	"edgecache/policy"
 )
 
@@ -85,17 +86,17 @@ func (p *parser) requestLine(line []byte, r *edge.Request) *fault {
 		return faultParts
 	}
 	name, target, version := line[:m], line[m+1:m+1+t], line[m+t+2:]
-	if m == 0 || m > maxMethodBytes || !all(name, inToken) {
+	if m == 0 || m > maxMethodBytes || !syntax.All(name, syntax.InToken) {
 		return faultMethodName
 	}
 	if f := p.version(version, r); f != nil {
 		return f
 	}
-	r.Method = method(name)
+	r.Method = syntax.Method(name)
 	if len(target) > p.uriBytes {
 		return faultURILong
 	}
-	if !all(target, inTarget) {
+	if !syntax.All(target, syntax.InTarget) {
 		return faultTargetByte
 	}
 	return p.target(target, r)
@@ -110,35 +111,12 @@ func (p *parser) version(b []byte, r *edge.Request) *fault {
 		r.Proto = edge.HTTP10
 	default:
 		if len(b) == 8 && string(b[:5]) == "HTTP/" && b[6] == '.' &&
-			classes[b[5]]&classes[b[7]]&isDigit != 0 {
+			syntax.Classes[b[5]]&syntax.Classes[b[7]]&syntax.IsDigit != 0 {
 			return faultVersion
 		}
 		return faultVersionForm
 	}
 	return nil
-}
-
-// method gives the usual names without allocating.
-func method(b []byte) string {
-	switch string(b) {
-	case "GET":
-		return "GET"
-	case "HEAD":
-		return "HEAD"
-	case "POST":
-		return "POST"
-	case "PUT":
-		return "PUT"
-	case "PATCH":
-		return "PATCH"
-	case "DELETE":
-		return "DELETE"
-	case "OPTIONS":
-		return "OPTIONS"
-	case "PURGE":
-		return "PURGE"
-	}
-	return string(b)
 }
 
 // target takes origin-form, absolute-form, and asterisk-form for OPTIONS
@@ -181,7 +159,7 @@ func (p *parser) absolute(b []byte, r *edge.Request) *fault {
 		end = len(b)
 	}
 	p.authority = b[:end]
-	if !validHost(p.authority) {
+	if !syntax.ValidHost(p.authority) {
 		return faultAuthority
 	}
 	r.Path, r.Query, r.HasQuery = bytes.Cut(b[end:], question)
@@ -240,11 +218,11 @@ func field(line []byte) (name, value []byte, f *fault) {
 	if colon <= 0 {
 		return nil, nil, faultNoColon
 	}
-	name, value = line[:colon], trim(line[colon+1:])
-	if !all(name, inToken) { // a space before the colon too: RFC 9112, 5.1
+	name, value = line[:colon], syntax.Trim(line[colon+1:])
+	if !syntax.All(name, syntax.InToken) { // a space before the colon too: RFC 9112, 5.1
 		return nil, nil, faultFieldName
 	}
-	if !all(value, inValue) {
+	if !syntax.All(value, syntax.InValue) {
 		return nil, nil, faultValueByte
 	}
 	return name, value, nil
@@ -255,7 +233,7 @@ func (p *parser) host(value []byte, r *edge.Request) *fault {
 	if p.hosts > 1 {
 		return faultHostTwice
 	}
-	if !validHost(value) {
+	if !syntax.ValidHost(value) {
 		return faultHostForm
 	}
 	r.HasHost, r.Host = true, value
@@ -275,7 +253,7 @@ func (p *parser) upgrade(value []byte, r *edge.Request) {
 	p.upgrades++
 	r.Upgrade = ""
 	proto, version, _ := bytes.Cut(value, slash)
-	if p.upgrades > 1 || len(proto) == 0 || !all(proto, inToken) || !all(version, inToken) ||
+	if p.upgrades > 1 || len(proto) == 0 || !syntax.All(proto, syntax.InToken) || !syntax.All(version, syntax.InToken) ||
 		policy.EqualFold(proto, "h2c") {
 		return
 	}
@@ -292,7 +270,7 @@ func (p *parser) contentLength(value []byte) *fault {
 	if p.lengths > 1 {
 		return faultLengthTwice
 	}
-	if len(value) == 0 || len(value) > 18 || !all(value, isDigit) {
+	if len(value) == 0 || len(value) > 18 || !syntax.All(value, syntax.IsDigit) {
 		return faultLength
 	}
 	for _, c := range value {
@@ -318,7 +296,7 @@ func options(value []byte) (set connectionOptions) {
 	for len(value) > 0 {
 		var option []byte
 		option, value, _ = bytes.Cut(value, comma)
-		switch option = trim(option); {
+		switch option = syntax.Trim(option); {
 		case policy.EqualFold(option, "close"):
 			set |= optionClose
 		case policy.EqualFold(option, "keep-alive"):
@@ -346,7 +324,7 @@ func (p *parser) conclude(r *edge.Request) *fault {
 	if r.Method == "CONNECT" || r.Method == "TRACE" {
 		return faultNoMethod
 	}
-	if p.authority != nil && r.HasHost && !sameAuthority(p.authority, r.Host, p.scheme) {
+	if p.authority != nil && r.HasHost && !syntax.SameAuthority(p.authority, r.Host, p.scheme) {
 		return faultHostOther
 	}
 	old := r.Proto == edge.HTTP10
@@ -357,14 +335,4 @@ func (p *parser) conclude(r *edge.Request) *fault {
 	}
 	r.Length = p.length
 	return nil
-}
-
-// sameAuthority compares two hosts without regard to case and default port.
-func sameAuthority(a, b []byte, scheme string) bool {
-	port := ":80"
-	if scheme == "https" {
-		port = ":443"
-	}
-	a, b = bytes.TrimSuffix(a, []byte(port)), bytes.TrimSuffix(b, []byte(port))
-	return policy.EqualFold(a, string(b))
 }

@@ -1,6 +1,10 @@
 package h1
 
-import "bytes"
+import (
+	"bytes"
+
+	"edgecache/edge/syntax"
+)
 
 // scanner finds where a head ends while it arrives. It looks at every byte
 // once, however the head is split, and refuses as early as it can: nothing is
@@ -24,7 +28,7 @@ const restOfLine = maxMethodBytes + len("  HTTP/1.1\r")
 // end looks at the bytes that came since the last call. b starts at the
 // head's first byte. It returns the head's length, or 0 when more is needed.
 func (s *scanner) end(b []byte, l *headLimits) (int, *fault) {
-	if s.at == 0 && len(b) > 0 && classes[b[0]]&inToken == 0 {
+	if s.at == 0 && len(b) > 0 && syntax.Classes[b[0]]&syntax.InToken == 0 {
 		if b[0] == '\r' || b[0] == '\n' {
 			return 0, faultEmptyLines
 		}

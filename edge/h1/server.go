@@ -79,6 +79,9 @@ func (s *Server) Serve(l net.Listener, config *tls.Config) error {
 	if config != nil {
 		config = config.Clone()
 		config.NextProtos = []string{"http/1.1"}
+		if s.config.HTTP2 != nil {
+			config.NextProtos = []string{"h2", "http/1.1"}
+		}
 		config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
 	}
 	var backoff time.Duration
@@ -223,6 +226,9 @@ func (s *Server) startDraining() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.draining.Store(true)
+	if s.config.HTTP2 != nil {
+		s.config.HTTP2.Drain()
+	}
 	for l := range s.listeners {
 		_ = l.Close()
 	}

@@ -25,6 +25,8 @@ type wire struct {
 
 	writing sync.Mutex // TLS may answer a key update while it is corked
 	corked  *[]byte    // gathers writes; nil when they go out at once
+	shaking bool       // a handshake goes on: its alert says why it failed
+	alert   byte
 }
 
 var (
@@ -89,6 +91,9 @@ func (w *wire) uncork() error {
 func (w *wire) Write(p []byte) (int, error) {
 	w.writing.Lock()
 	defer w.writing.Unlock()
+	if w.shaking {
+		w.noteAlertLocked(p)
+	}
 	if w.corked == nil {
 		return w.push(p)
 	}

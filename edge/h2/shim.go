@@ -35,6 +35,9 @@ type shim struct {
 	size    atomic.Int64 // of the backlog: waiting, and what the flusher holds
 	running sync.WaitGroup
 
+	corked   bool // with gathered of whoever writes, one at a time
+	gathered []byte
+
 	mu       sync.Mutex
 	waiting  []byte // behind what the flusher holds
 	flushing bool
@@ -82,6 +85,15 @@ func (s *shim) Write(p []byte) (int, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.corked && s.err == nil {
+		s.gathered = append(s.gathered, p...)
+		return len(p), nil
+	}
+	return s.push(p)
+}
+
+// push tries once, and leaves the rest to the flusher. mu is held.
+func (s *shim) push(p []byte) (int, error) {
 	if s.err != nil {
 		return 0, s.err
 	}
@@ -295,4 +307,26 @@ func (a *attempt) try(fd uintptr) bool {
 func (a *attempt) wait(fd uintptr) bool {
 	a.try(fd)
 	return a.err != syscall.EAGAIN
+}
+
+// cork gathers what crypto/tls writes record by record; uncork tries to send it with one
+// system call.
+func (s *shim) cork() {
+	s.mu.Lock()
+	s.corked = true
+	s.mu.Unlock()
+}
+
+func (s *shim) uncork() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.corked = false
+	if len(s.gathered) == 0 {
+		return s.err
+	}
+	_, err := s.push(s.gathered)
+	if s.gathered = s.gathered[:0]; cap(s.gathered) > 2*keptBacklog {
+		s.gathered = nil
+	}
+	return err
 }

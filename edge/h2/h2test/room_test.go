@@ -56,7 +56,6 @@ func open(t testing.TB, c edgetest.Config, o wireOptions, clear bool) *room {
 		}
 		return overTLS{w, &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}}
 	}
-	standinOrigin = r.origin.URL[7:]
 	r.Harness = edgetest.New(t, c)
 	return r
 }

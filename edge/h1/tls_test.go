@@ -7,14 +7,10 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"io"
 	"math/big"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -23,146 +19,41 @@ import (
 	"edgecache/edge"
 )
 
-// writePair makes a self-signed certificate for the names, in files.
-func writePair(t testing.TB, dir, file string, serial int64, names ...string) CertFiles {
+// selfSigned makes a certificate for a name.
+func selfSigned(t testing.TB, name string) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: file},
-		DNSNames: names, NotAfter: time.Now().Add(1000 * time.Hour)}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotAfter: time.Now().Add(1000 * time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
+	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := CertFiles{filepath.Join(dir, file+".crt"), filepath.Join(dir, file+".key")}
-	writePEM(t, files.Cert, "CERTIFICATE", cert)
-	writePEM(t, files.Key, "PRIVATE KEY", der)
-	return files
-}
-
-func writePEM(t testing.TB, file, kind string, der []byte) {
-	t.Helper()
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestCertsByName(t *testing.T) {
-	dir := t.TempDir()
-	certs, err := NewCerts([]CertFiles{
-		writePair(t, dir, "first", 1, "first.test"),
-		writePair(t, dir, "wild", 2, "*.wild.test"),
-		writePair(t, dir, "exact", 3, "exact.test", "www.exact.test"),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]int64{"first.test": 1, "": 1, "unknown.test": 1, "a.wild.test": 2, "A.WILD.test": 2,
-		"a.b.wild.test": 1, "wild.test": 1, "www.exact.test": 3, "exact.test.": 3} {
-		cert, err := certs.GetCertificate(hello(name))
-		if err != nil || cert.Leaf.SerialNumber.Int64() != want {
-			t.Errorf("%q: certificate %v, %v; want %d", name, cert.Leaf.SerialNumber, err, want)
-		}
-	}
-	if _, err := NewCerts([]CertFiles{{"none", "none"}}); err == nil {
-		t.Error("files that do not exist are no error")
-	}
-	if _, err := NewCerts(nil); err == nil {
-		t.Error("no pair is no error")
-	}
-}
-
-// hello is what a modern client says.
-func hello(name string) *tls.ClientHelloInfo {
-	return &tls.ClientHelloInfo{ServerName: name, SupportedVersions: []uint16{tls.VersionTLS13},
-		SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256}, SupportedCurves: []tls.CurveID{tls.CurveP256}}
-}
-
-// TestCertsReload: changed files are taken at the next look; broken or half
-// changed ones leave the old certificate, and are tried again.
-func TestCertsReload(t *testing.T) {
-	dir := t.TempDir()
-	files := writePair(t, dir, "a", 1, "a.test")
-	certs, err := NewCerts([]CertFiles{files})
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := time.Now()
-	serial := func() int64 {
-		at = at.Add(2 * certPoll)
-		certs.poll(at.UnixNano())
-		return (*certs.current.Load())[0].Leaf.SerialNumber.Int64()
-	}
-	stamp := func(n int) {
-		for _, f := range []string{files.Cert, files.Key} {
-			when := time.Now().Add(time.Duration(n) * time.Hour)
-			if err := os.Chtimes(f, when, when); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	newer := writePair(t, t.TempDir(), "a", 2, "a.test")
-	rename := func(from, to string) {
-		if err := os.Rename(from, to); err != nil {
-			t.Fatal(err)
-		}
-	}
-	rename(newer.Cert, files.Cert)
-	stamp(1)
-	if n := serial(); n != 1 {
-		t.Errorf("only the certificate is new: serial %d, want 1", n)
-	}
-	rename(newer.Key, files.Key)
-	if n := serial(); n != 2 {
-		t.Errorf("both are new: serial %d, want 2", n)
-	}
-	writePEM(t, files.Cert, "NONSENSE", nil)
-	stamp(2)
-	if n := serial(); n != 2 {
-		t.Errorf("broken: serial %d, want 2", n)
-	}
-	if err := os.Remove(files.Key); err != nil {
-		t.Fatal(err)
-	}
-	if n := serial(); n != 2 {
-		t.Errorf("gone: serial %d, want 2", n)
-	}
-	writePair(t, dir, "a", 3, "a.test")
-	stamp(3)
-	certs.poll(at.Add(certPoll / 4).UnixNano())
-	if n := (*certs.current.Load())[0].Leaf.SerialNumber.Int64(); n != 2 {
-		t.Error("looked again within a poll")
-	}
-	if n := serial(); n != 3 {
-		t.Errorf("whole again: serial %d, want 3", n)
-	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
 // serveTLS starts a server with a certificate for a.test.
 func serveTLS(t testing.TB, e engine) (*Server, string, *tls.Config) {
 	t.Helper()
-	certs, err := NewCerts([]CertFiles{writePair(t, t.TempDir(), "a", 1, "a.test")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	cert := selfSigned(t, "a.test")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := newServer(e, Config{})
-	go s.Serve(l, &tls.Config{GetCertificate: certs.GetCertificate})
+	go s.Serve(l, &tls.Config{Certificates: []tls.Certificate{cert}})
 	t.Cleanup(func() {
 		s.config.Drain = time.Millisecond
 		_ = s.Shutdown(t.Context())
 	})
 	roots := x509.NewCertPool()
-	roots.AddCert((*certs.current.Load())[0].Leaf)
+	roots.AddCert(cert.Leaf)
 	return s, l.Addr().String(), &tls.Config{RootCAs: roots, ServerName: "a.test"}
 }
 

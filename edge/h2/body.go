@@ -1,0 +1,149 @@
+package h2
+
+import (
+	"io"
+	"time"
+)
+
+// body is a request's body: what came and was not read yet. conn.mu guards it; one
+// goroutine reads.
+type body struct {
+	st       *stream
+	data     []byte // data[r:] waits
+	r        int
+	got      int64 // that came in all, without padding
+	window   int64 // what the client may still send
+	returned int64 // read, and not yet given back to the client
+	whole    bool
+	stopped  bool
+	asked    bool // the 100 went out
+	patient  bool // a tunnel's: it has a limit of its own
+	counted  bool // the stream no longer counts as active
+	wake     chan struct{}
+}
+
+// BodyError is a fault in a request's body: it was cut, or did not come. The
+// engine answers with HTTPStatus, if no head went out yet, and cuts the origin's
+// connection.
+type BodyError struct {
+	Status int // 400 or 408
+	Detail string
+}
+
+// Error says what was wrong.
+func (e *BodyError) Error() string { return "request body: " + e.Detail }
+
+// HTTPStatus is the status that the client gets.
+func (e *BodyError) HTTPStatus() int { return e.Status }
+
+var (
+	bodyCut  = &BodyError{400, "stream was reset"}
+	bodySlow = &BodyError{408, "slower than limits.body_min_rate"}
+)
+
+// reset makes it the body of the next request.
+func (b *body) reset(st *stream) {
+	*b = body{st: st, data: b.data[:0], wake: b.wake, window: int64(st.c.server.config.StreamWindow)}
+	if b.wake == nil {
+		b.wake = make(chan struct{}, 1)
+	}
+}
+
+// Read gives body bytes; it waits for them for the grace.
+func (b *body) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	c := b.st.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		if n := copy(p, b.data[b.r:]); n > 0 {
+			b.took(n)
+			return n, nil
+		}
+		switch {
+		case b.whole:
+			return 0, io.EOF
+		case b.stopped:
+			return 0, bodyCut
+		}
+		if b.st.expects && !b.asked {
+			b.asked = true
+			from := len(c.out)
+			c.out = closeBlock(appendStatus(openBlock(c.out), 100), from, b.st.id, false)
+			c.flush()
+		}
+		c.mu.Unlock()
+		late := b.wait()
+		c.mu.Lock()
+		if late && !b.patient && b.r == len(b.data) && !b.whole && !b.stopped {
+			c.server.counts.slowBodies.Add(1)
+			b.stopped = true
+			return 0, bodySlow
+		}
+	}
+}
+
+func (b *body) wait() (late bool) {
+	timer := time.NewTimer(b.st.c.server.config.BodyGrace)
+	defer timer.Stop()
+	select {
+	case <-b.wake:
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// took counts bytes that were read, and gives them back to the client's windows.
+func (b *body) took(n int) {
+	c := b.st.c
+	b.r += n
+	if b.r == len(b.data) {
+		b.data, b.r = b.data[:0], 0
+	}
+	c.unread -= int64(n)
+	b.returned += int64(n)
+	if !b.whole && b.returned >= int64(c.server.config.StreamWindow)/2 {
+		c.out = appendWindow(c.out, b.st.id, uint32(b.returned))
+		b.window += b.returned
+		b.returned = 0
+	}
+	c.giveBack(int64(n))
+	c.flush()
+}
+
+// put takes what came. The window has been checked.
+func (b *body) put(p []byte) {
+	if b.r > 0 && len(b.data)+len(p) > cap(b.data) {
+		b.data = b.data[:copy(b.data, b.data[b.r:])]
+		b.r = 0
+	}
+	b.data = append(b.data, p...)
+	signal(b.wake)
+}
+
+// end notes that it came as a whole.
+func (b *body) end() {
+	b.whole = true
+	signal(b.wake)
+}
+
+// stop ends it early.
+func (b *body) stop() {
+	b.stopped = true
+	if b.wake != nil {
+		signal(b.wake)
+	}
+}
+
+// drop throws away what nobody has read and says how much that was.
+func (b *body) drop() int64 {
+	n := int64(len(b.data) - b.r)
+	b.data, b.r = nil, 0
+	if n > 0 {
+		b.st.c.returned += n
+	}
+	return n
+}
