@@ -112,7 +112,10 @@ func (c *conn) serve(ctx context.Context, first []byte) {
 	c.under.start(c.drained)
 	c.w = copy(c.buf, first)
 	c.batch = c.appendHello(c.batch)
-	err := c.greet()
+	err := c.flushBatch() // nothing comes before it
+	if err == nil {
+		err = c.greet()
+	}
 	for err == nil {
 		if err = c.flushBatch(); err == nil {
 			if err = c.read(); err == nil {

@@ -64,8 +64,10 @@ func (c *conn) streamFault(e streamError) error {
 	c.server.counts.streamErrors.Add(1)
 	c.mu.Lock()
 	if st := c.streams[e.stream]; st != nil && st.err == nil {
+		st.mine = true
 		c.out = appendReset(c.out, e.stream, e.code)
 		c.end(st, errReset)
+		c.tidy(st)
 		c.flush()
 	} else {
 		c.batch = appendReset(c.batch, e.stream, e.code)
@@ -118,12 +120,20 @@ func (c *conn) onData(f *frame) error {
 	case st.length >= 0 && (b.got > st.length || f.has(flagEndStream) && b.got != st.length):
 		return streamError{f.stream, codeProtocol, "body differs from content-length"}
 	}
-	c.unread += int64(len(f.payload))
-	if !b.stopped {
+	if b.stopped {
+		c.giveBack(int64(len(f.payload)))
+		c.flush()
+	} else {
+		c.unread += int64(len(f.payload))
 		b.put(f.payload)
 	}
-	if f.has(flagEndStream) {
+	switch {
+	case f.has(flagEndStream):
 		c.requestEnds(st)
+	case st.finished && b.got > c.server.config.UnreadBytes:
+		c.reset(st, codeNone)
+		c.tidy(st)
+		c.flush()
 	}
 	return nil
 }
@@ -135,6 +145,7 @@ func (c *conn) requestEnds(st *stream) {
 	if st.sentEnd {
 		c.inactive(st)
 	}
+	c.tidy(st)
 }
 
 // closed says whether a stream is known to have been closed, and whether by a reset.
@@ -152,8 +163,10 @@ func (c *conn) late(id uint32, st *stream) error {
 	switch {
 	case st != nil && st.gotEnd && st.err == nil && !st.sentEnd:
 		return streamError{id, codeClosed, "a frame behind END_STREAM"}
-	case st != nil && st.err != nil:
+	case st != nil && st.mine:
 		return nil // was on its way when we reset it
+	case st != nil && st.err != nil:
+		return streamError{id, codeClosed, "a frame behind RST_STREAM"}
 	case st != nil:
 		return connError{codeClosed, "a frame on a closed stream"}
 	}
@@ -189,10 +202,18 @@ func (c *conn) onReset(f *frame) error {
 	c.mu.Lock()
 	if st := c.streams[f.stream]; st != nil {
 		c.end(st, errReset)
+		c.tidy(st)
 		c.pump()
 	}
 	c.mu.Unlock()
 	return c.spoilt()
+}
+
+// tidy forgets a stream that nobody runs any more. mu is held.
+func (c *conn) tidy(st *stream) {
+	if st.finished {
+		c.forget(st)
+	}
 }
 
 // onPing answers (RFC 9113, 6.7). The answer to our own says that the client has
@@ -261,6 +282,7 @@ func (c *conn) onWindow(f *frame) error {
 	if st.window += n; st.window > maxWindow {
 		c.server.counts.streamErrors.Add(1)
 		c.reset(st, codeFlow)
+		c.tidy(st)
 		c.flush()
 		return nil
 	}

@@ -45,15 +45,19 @@ func (c *conn) onSettings(f *frame) error {
 		}
 	}
 	c.settled = true
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for p := f.payload; len(p) > 0; p = p[settingBytes:] {
 		if err := c.setting(binary.BigEndian.Uint16(p), binary.BigEndian.Uint32(p[2:])); err != nil {
 			return err
 		}
 	}
-	c.batch = appendFrameHead(c.batch, 0, kindSettings, flagAck, 0)
+	c.out = appendFrameHead(c.out, 0, kindSettings, flagAck, 0) // before what they bring about
+	c.pump()
 	return nil
 }
 
+// setting takes one. mu is held.
 func (c *conn) setting(id uint16, value uint32) error {
 	switch id {
 	case settingPush:
@@ -73,10 +77,8 @@ func (c *conn) setting(id uint16, value uint32) error {
 	return nil
 }
 
-// resize changes the windows of all streams (RFC 9113, 6.9.2).
+// resize changes the windows of all streams (RFC 9113, 6.9.2). mu is held.
 func (c *conn) resize(window int64) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	by := window - c.peerWindow
 	c.peerWindow, c.firstWindow = window, window
 	for _, st := range c.streams {
@@ -88,6 +90,5 @@ func (c *conn) resize(window int64) error {
 			c.sched.add(st)
 		}
 	}
-	c.pump()
 	return nil
 }

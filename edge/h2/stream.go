@@ -42,6 +42,7 @@ type stream struct {
 	sentEnd  bool
 	gotEnd   bool
 	finished bool
+	mine     bool // it is we who have reset it
 	err      error
 	wake     chan struct{} // pending is sent, or err is set
 	gone     chan struct{} // nil: nobody asked
@@ -141,12 +142,32 @@ func (c *conn) over(st *stream) {
 	case !st.sentEnd && !st.busy:
 		c.reset(st, codeInternal) // an answer that is not whole
 	case st.sentEnd && !st.gotEnd:
-		c.reset(st, codeNone) // RFC 9113, 8.1: the rest of the body is not wanted
+		c.unread -= st.body.drop()
+		st.body.stop()
+		time.AfterFunc(restTime, func() { c.cutRest(st, st.id) })
+		c.pump()
+		return
 	}
 	if !st.busy {
 		c.forget(st)
 	}
 	c.pump()
+}
+
+// restTime is how long a client may take to end a request that is answered already,
+// before its stream is reset. (So much of its body as limits.unread says is taken.)
+const restTime = 2 * time.Second
+
+// cutRest resets a stream that is answered: the rest of the body is not wanted (RFC 9113,
+// 8.1).
+func (c *conn) cutRest(st *stream, id uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.streams[id] == st && st.err == nil && !st.gotEnd {
+		c.reset(st, codeNone)
+		c.forget(st)
+		c.flush()
+	}
 }
 
 // forget takes a stream out of the connection's table. mu is held.
@@ -159,7 +180,7 @@ func (c *conn) forget(st *stream) {
 	c.inactive(st)
 	c.unread -= st.body.drop()
 	c.giveBack(0)
-	c.recent.add(st.id, st.err != nil)
+	c.recent.add(st.id, st.mine)
 	c.idleFrom = time.Now()
 	if len(c.streams) == 0 && c.leaving {
 		c.wakeReader()
@@ -180,6 +201,7 @@ func (c *conn) reset(st *stream, k code) {
 	if k != codeNone {
 		c.server.counts.aborted.Add(1)
 	}
+	st.mine = true
 	c.out = appendReset(c.out, st.id, k)
 	c.end(st, errEnded)
 }
