@@ -46,6 +46,7 @@ type conn struct {
 	granted     bool
 	resets      budget
 	controls    budget
+	updatesDue  int // tiny WINDOW_UPDATEs that requests have paid for
 
 	running sync.WaitGroup // streams
 	woken   atomic.Bool    // the reader was waked by us
@@ -67,6 +68,7 @@ type conn struct {
 	leaving    bool // a final GOAWAY went out
 	draining   bool
 	idleFrom   time.Time
+	crumbs     *time.Timer // runs while crumbs of the window are waited out
 	err        error
 }
 
@@ -195,8 +197,9 @@ func (c *conn) read() error {
 			continue
 		}
 		n, err := c.nc.Read(c.buf[c.w:])
-		c.now = time.Now()
-		if n > 0 {
+		now := time.Now()
+		if n > 0 { // else nothing came, and idleness goes on from where it began
+			c.now = now
 			c.w += n
 			return nil
 		}
@@ -207,7 +210,7 @@ func (c *conn) read() error {
 		if c.woken.Load() {
 			continue
 		}
-		if until, why = c.deadline(); !c.now.Before(until) {
+		if until, why = c.deadline(); !now.Before(until) {
 			return why
 		}
 	}

@@ -240,6 +240,7 @@ func TestS34_LoggerAndMetrics(t *testing.T) {
 		`edge_request_duration_seconds_bucket{cache="hit",le="+Inf"} 2`,
 		`edge_request_duration_seconds_count{cache="miss"} 3`,
 	} {
+		line = strings.Replace(line, "HTTP/1.1", proto(), 1)
 		if !strings.Contains(string(text), line+"\n") {
 			t.Errorf("the metrics have no line %s", line)
 		}

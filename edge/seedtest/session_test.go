@@ -177,7 +177,7 @@ func TestS24_ExplainShowsTheSession(t *testing.T) {
 		ok   bool
 	}{
 		{"allocator", s.Allocator.Pool == "bytebufferpool" && s.Allocator.Buffers == 2},
-		{"downstream request", s.DownstreamRequest.Method == "POST" && s.DownstreamRequest.URI == "/a?q=1" && s.DownstreamRequest.Proto == "HTTP/1.1" &&
+		{"downstream request", s.DownstreamRequest.Method == "POST" && s.DownstreamRequest.URI == "/a?q=1" && s.DownstreamRequest.Proto == proto() &&
 			slices.Contains(s.DownstreamRequest.Head.Fields, [2]string{"X-Seen", "yes"}) &&
 			slices.Contains(s.DownstreamRequest.Head.Fields, [2]string{"Authorization", "(blanked)"})},
 		{"downstream response", s.DownstreamResponse.Status == 201 && s.DownstreamResponse.BodyBytes == 4},
