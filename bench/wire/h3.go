@@ -8,8 +8,7 @@ import (
 	"path/filepath"
 )
 
-// h3Load is the program that loads over HTTP/3. It takes -url, -connections,
-// -streams and -seconds, and says of its run what h2load says, in its words.
+// h3Load is the program that loads over HTTP/3.
 const h3Load = "bench/h3load"
 
 // hits3 measures hits over HTTP/3 of edge: Debian has no rival that speaks it.

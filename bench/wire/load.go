@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -47,7 +48,7 @@ func (l load) run(ctx context.Context) (loaded, error) {
 	}
 	if l.h3 != "" {
 		args = []string{l.h3, "-connections", strconv.Itoa(loadConns), "-streams", strconv.Itoa(loadStreams),
-			"-seconds", strconv.Itoa(int(l.span.Seconds())), "-url"}
+			"-insecure", "-time", l.span.String(), "-url"}
 		parse = parseH3load
 	}
 	if l.script != "" {
@@ -84,12 +85,7 @@ func parseWrk(out string) (loaded, error) {
 }
 
 // parseH2load reads what h2load prints.
-func parseH2load(out string) (loaded, error) { return parseNghttp(out, "h2") }
-
-// parseH3load reads what our own tool prints in the same words.
-func parseH3load(out string) (loaded, error) { return parseNghttp(out, "h3") }
-
-func parseNghttp(out, protocol string) (loaded, error) {
+func parseH2load(out string) (loaded, error) {
 	m := h2Total.FindStringSubmatch(out)
 	if m == nil {
 		return loaded{}, errors.New("no count of requests")
@@ -100,10 +96,29 @@ func parseNghttp(out, protocol string) (loaded, error) {
 	if c := h2Codes.FindStringSubmatch(out); c == nil {
 		return loaded{}, errors.New("no status codes")
 	}
-	if p := h2Proto.FindStringSubmatch(out); p == nil || p[1] != protocol {
-		return loaded{}, fmt.Errorf("it did not speak %s: %q", protocol, p)
+	if p := h2Proto.FindStringSubmatch(out); p == nil || p[1] != "h2" {
+		return loaded{}, fmt.Errorf("it did not speak h2: %q", p)
 	}
 	return totalAndRate(out, h2Total, h2Rate)
+}
+
+// parseH3load reads the line of JSON that bench/h3load prints.
+func parseH3load(out string) (loaded, error) {
+	var said struct {
+		Requests, Failed int64
+		Rate             float64 `json:"per_second"`
+	}
+	for line := range strings.Lines(out) {
+		if strings.HasPrefix(line, "{") {
+			if err := json.Unmarshal([]byte(line), &said); err != nil {
+				return loaded{}, err
+			}
+		}
+	}
+	if said.Requests == 0 || said.Failed > 0 {
+		return loaded{}, fmt.Errorf("%d requests answered, %d failed", said.Requests, said.Failed)
+	}
+	return loaded{said.Requests, said.Rate}, nil
 }
 
 func totalAndRate(out string, total, rate *regexp.Regexp) (r loaded, err error) {

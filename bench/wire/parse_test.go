@@ -47,8 +47,9 @@ func TestParseTools(t *testing.T) {
 		{"h2load over HTTP/1.1", parseH2load, strings.Replace(h2loadSaid, "protocol: h2", "protocol: http/1.1", 1), loaded{}, true},
 		{"h2load with answers that are errors", parseH2load, strings.Replace(h2loadSaid, "1436 succeeded, 0 failed", "1400 succeeded, 36 failed", 1), loaded{}, true},
 		{"h2load that says nothing", parseH2load, "", loaded{}, true},
-		{"h3load", parseH3load, strings.Replace(h2loadSaid, "protocol: h2", "protocol: h3", 1), loaded{1436, 1436.50}, false},
-		{"h3load over HTTP/2", parseH3load, h2loadSaid, loaded{}, true},
+		{"h3load", parseH3load, `{"requests":1436,"failed":0,"hits":1436,"seconds":1,"per_second":1436.5}` + "\n", loaded{1436, 1436.50}, false},
+		{"h3load that failed", parseH3load, `{"requests":1436,"failed":2,"per_second":1436.5}` + "\n", loaded{}, true},
+		{"h3load that said nothing", parseH3load, h2loadSaid, loaded{}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := c.parse(c.said)
