@@ -16,7 +16,8 @@ import (
 // Sizes of a connection.
 const (
 	readBytes   = 32 << 10  // what one read takes; a whole frame fits
-	batchBytes  = 256 << 10 // of inline answers that one write sends
+	batchBytes  = 256 << 10 // of the window that inline answers take at once
+	flushBytes  = 64 << 10  // of inline answers that one write sends: they are still in the cache
 	inlineBytes = 64 << 10  // of a body that is answered inline
 	writeBytes  = 64 << 10  // gathered from streams for one write
 )
@@ -169,7 +170,7 @@ func (c *conn) frames() error {
 		if size == 0 {
 			return nil
 		}
-		if len(c.batch) >= batchBytes {
+		if len(c.batch) >= flushBytes {
 			if err := c.flushBatch(); err != nil {
 				return err
 			}
