@@ -160,12 +160,10 @@ func (c *conn) frames() error {
 			c.r += size
 			err = c.on(&f)
 		}
-		var s streamError
-		if errors.As(err, &s) {
-			err = c.streamFault(s)
-		}
 		if err != nil {
-			return err
+			if err = c.mend(err); err != nil {
+				return err
+			}
 		}
 		if size == 0 {
 			return nil
@@ -176,6 +174,15 @@ func (c *conn) frames() error {
 			}
 		}
 	}
+}
+
+// mend resets the stream that an error is about; another error ends the connection.
+func (c *conn) mend(err error) error {
+	var s streamError
+	if errors.As(err, &s) {
+		return c.streamFault(s)
+	}
+	return err
 }
 
 // read waits for more, as long as the state allows.

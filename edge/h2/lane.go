@@ -187,7 +187,14 @@ func (st *stream) begin(h *cachestore.Head, v *edge.View, end bool) error {
 	if end {
 		st.state, st.left = answerEnded, 0
 	}
-	return st.headers(end, func(b []byte) []byte { return appendHead(b, h, v) })
+	if !st.inline {
+		return st.headers(end, func(b []byte) []byte { return appendHead(b, h, v) })
+	}
+	c := st.c // as headers does, without a function that is made for each hit
+	from := len(c.batch)
+	c.batch = closeBlock(appendHead(openBlock(c.batch), h, v), from, st.id, end)
+	st.session.HeadBytes += int64(len(c.batch) - from)
+	return nil
 }
 
 // headers sends a header block, which is counted for the log.
