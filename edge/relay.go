@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/valyala/bytebufferpool"
 
@@ -120,7 +121,7 @@ func (e *Engine) watchClient(s *Session, ctx context.Context, cancel context.Can
 		return func() {}
 	}
 	ended, over := make(chan struct{}), make(chan struct{})
-	go func() {
+	watch := time.AfterFunc(watchDelay, func() {
 		defer close(over)
 		select {
 		case <-gone:
@@ -128,16 +129,20 @@ func (e *Engine) watchClient(s *Session, ctx context.Context, cancel context.Can
 		case <-ended:
 		case <-ctx.Done():
 		}
-	}()
+	})
 	stopped := false
 	return func() {
-		if !stopped {
-			stopped = true
+		if !stopped && !watch.Stop() {
 			close(ended)
 			<-over
 		}
+		stopped = true
 	}
 }
+
+// watchDelay is how long an answer may take before its client is watched: most are
+// there by then.
+const watchDelay = 20 * time.Millisecond
 
 // copyBody streams the origin's body to the client, a buffer at a time.
 func (e *Engine) copyBody(s *Session, res *http.Response, q *question) {

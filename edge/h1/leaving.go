@@ -12,10 +12,14 @@ import (
 // may have closed one direction only and still read the answer.
 const halfCloseGrace = 2 * time.Second
 
+// watchDelay is how long an answer may take before the client is watched: most are
+// there by then, and need no goroutine that reads beside them.
+const watchDelay = 20 * time.Millisecond
+
 // leaving finds out whether the client leaves while its answer is awaited. The
 // only way is to read: what comes is the next request's and stays in the
-// buffer. It starts when somebody asks and the request's body is over, and must
-// be stopped before the buffer is used again.
+// buffer. It starts some time after somebody has asked, when the request's body is over,
+// and must be stopped before the buffer is used again.
 type leaving struct {
 	c *conn
 
@@ -23,6 +27,8 @@ type leaving struct {
 	gone    chan struct{} // nil until asked
 	closed  bool          // gone is closed
 	reading bool
+	timer   *time.Timer   // nil until the first ask of the connection
+	due     bool          // it has fired, or need not
 	stopped chan struct{} // closed by stop
 	done    chan struct{} // closed when the read has returned
 }
@@ -33,18 +39,37 @@ func (v *leaving) ask() <-chan struct{} {
 	defer v.mu.Unlock()
 	if v.gone == nil {
 		v.gone = make(chan struct{})
-		if v.c.body.ended.Load() {
-			v.readLocked()
+		switch {
+		case v.c.in.err != nil:
+			v.leftLocked()
+		case v.timer == nil:
+			v.timer = time.AfterFunc(watchDelay, v.begin)
+		default:
+			v.timer.Reset(watchDelay)
 		}
 	}
 	return v.gone
+}
+
+// begin starts the watch. The timer of an earlier request may have been on its way:
+// then it starts early, which harms nobody.
+func (v *leaving) begin() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.gone == nil {
+		return
+	}
+	v.due = true
+	if v.c.body.ended.Load() {
+		v.readLocked()
+	}
 }
 
 // bodyEnded starts what ask could not while the body was being read.
 func (v *leaving) bodyEnded() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.gone != nil {
+	if v.due {
 		v.readLocked()
 	}
 }
@@ -117,11 +142,14 @@ func (v *leaving) read(stopped, done chan struct{}) {
 func (v *leaving) stop() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.gone != nil && v.timer != nil {
+		v.timer.Stop()
+	}
 	if v.reading {
 		close(v.stopped)
 		v.c.wire.interrupt()
 		<-v.done // not under a lock that read needs: it is closed first
 		v.c.wire.forgetRead()
 	}
-	v.reading, v.gone, v.closed = false, nil, false
+	v.reading, v.gone, v.closed, v.due = false, nil, false, false
 }

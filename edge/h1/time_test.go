@@ -223,9 +223,9 @@ func TestHalfClose(t *testing.T) {
 		synctest.Wait()
 		client.Close()
 		synctest.Wait()
-		time.Sleep(halfCloseGrace)
-		if err := s.Shutdown(t.Context()); err != nil || after != halfCloseGrace {
-			t.Errorf("gone after %v (%v), want %v", after, err, halfCloseGrace)
+		time.Sleep(watchDelay + halfCloseGrace)
+		if err := s.Shutdown(t.Context()); err != nil || after != watchDelay+halfCloseGrace {
+			t.Errorf("gone after %v (%v), want %v behind the first look", after, err, halfCloseGrace)
 		}
 	})
 }
