@@ -195,8 +195,9 @@ func (c *conn) read() error {
 			continue
 		}
 		n, err := c.nc.Read(c.buf[c.w:])
-		c.now = time.Now()
-		if n > 0 {
+		now := time.Now()
+		if n > 0 { // else nothing came, and idleness goes on from where it began
+			c.now = now
 			c.w += n
 			return nil
 		}
@@ -207,7 +208,7 @@ func (c *conn) read() error {
 		if c.woken.Load() {
 			continue
 		}
-		if until, why = c.deadline(); !c.now.Before(until) {
+		if until, why = c.deadline(); !now.Before(until) {
 			return why
 		}
 	}
