@@ -46,6 +46,7 @@ type conn struct {
 	granted     bool
 	resets      budget
 	controls    budget
+	updatesDue  int // tiny WINDOW_UPDATEs that requests have paid for
 
 	running sync.WaitGroup // streams
 	woken   atomic.Bool    // the reader was waked by us
@@ -67,6 +68,7 @@ type conn struct {
 	leaving    bool // a final GOAWAY went out
 	draining   bool
 	idleFrom   time.Time
+	crumbs     *time.Timer // runs while crumbs of the window are waited out
 	err        error
 }
 

@@ -14,12 +14,47 @@ func (c *conn) pump() {
 			c.sched.remove(st) // until its window opens
 			continue
 		}
+		if c.crumb(st) {
+			break
+		}
 		c.sendOne(st)
 		if len(c.out) >= writeBytes {
 			c.flush()
 		}
 	}
 	c.flush()
+}
+
+// A client that gives each frame's bytes back at once would get ever smaller frames: what is
+// left of the connection's window is cut into crumbs, which come back as crumbs (the silly
+// window of RFC 1122, 4.2.3.4). So a crumb waits for more of the window, but not for long.
+const (
+	crumbBytes = 1 << 10
+	crumbTime  = 100 * time.Millisecond
+)
+
+// crumb says whether to wait, since only the connection's window makes the frame so small.
+// mu is held.
+func (c *conn) crumb(st *stream) bool {
+	if c.window >= crumbBytes || c.window >= min(int64(len(st.pending)), st.window) {
+		return false
+	}
+	if c.crumbs == nil {
+		c.crumbs = time.AfterFunc(crumbTime, c.sendCrumb)
+	}
+	return true
+}
+
+// sendCrumb sends what has waited for more and not got it.
+func (c *conn) sendCrumb() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.crumbs = nil
+	st := c.sched.first()
+	if st != nil && c.err == nil && c.window > 0 && st.window > 0 && c.under.Backlog() == 0 {
+		c.sendOne(st)
+	}
+	c.pump()
 }
 
 // sendOne makes one frame of what a stream has waiting.

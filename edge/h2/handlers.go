@@ -246,7 +246,13 @@ func (c *conn) onGoAway(f *frame) error {
 }
 
 // tinyWindow is an increment below which a WINDOW_UPDATE is worth nothing.
-const tinyWindow = 256
+// Two come with each request, for a small answer is given back in small updates, of the
+// stream's window and of the connection's.
+const (
+	tinyWindow     = 256
+	tinyOfRequest  = 2
+	maxTinyUpdates = 1000
+)
 
 // onWindow lets us send more (RFC 9113, 6.9).
 func (c *conn) onWindow(f *frame) error {
@@ -261,6 +267,8 @@ func (c *conn) onWindow(f *frame) error {
 		return connError{codeProtocol, "WINDOW_UPDATE on an idle stream"}
 	case n == 0:
 		return streamError{f.stream, codeProtocol, "WINDOW_UPDATE by 0"}
+	case n < tinyWindow && c.updatesDue > 0:
+		c.updatesDue--
 	case n < tinyWindow:
 		if err := c.control("tiny WINDOW_UPDATEs"); err != nil {
 			return err

@@ -126,6 +126,7 @@ func (c *conn) request(id uint32, src []byte, end bool, depends error) error {
 		return c.decode(src, &c.scratch)
 	}
 	c.lastID = id
+	c.updatesDue = min(c.updatesDue+tinyOfRequest, maxTinyUpdates)
 	if c.crowded() {
 		c.scratch.reset()
 		if err := c.decode(src, &c.scratch); err != nil {
