@@ -47,6 +47,8 @@ type Config struct {
 	Disk string
 	// DiskBytes is the quota of the disk tier; 64 MiB.
 	DiskBytes int64
+	// Protocols are those of Harness.Client; nil is HTTP/1.1.
+	Protocols *http.Protocols
 	// Edge is what the engine is made of; what is empty in it is filled in.
 	Edge edge.Config
 }
@@ -124,7 +126,7 @@ func (h *Harness) start() {
 	h.URL = "http://" + h.Addr
 	h.served, h.closed = make(chan error, 1), false
 	go func(wire Wire, served chan<- error) { served <- wire.Serve(l, nil) }(h.wire, h.served)
-	h.client = &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}
+	h.client = &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64, Protocols: c.Protocols}
 	h.Client = &http.Client{
 		Transport:     h.client,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -177,9 +177,9 @@ func TestS24_ExplainShowsTheSession(t *testing.T) {
 		ok   bool
 	}{
 		{"allocator", s.Allocator.Pool == "bytebufferpool" && s.Allocator.Buffers == 2},
-		{"downstream request", s.DownstreamRequest.Method == "POST" && s.DownstreamRequest.URI == "/a?q=1" && s.DownstreamRequest.Proto == "HTTP/1.1" &&
-			slices.Contains(s.DownstreamRequest.Head.Fields, [2]string{"X-Seen", "yes"}) &&
-			slices.Contains(s.DownstreamRequest.Head.Fields, [2]string{"Authorization", "(blanked)"})},
+		{"downstream request", s.DownstreamRequest.Method == "POST" && s.DownstreamRequest.URI == "/a?q=1" && s.DownstreamRequest.Proto == proto() &&
+			slices.ContainsFunc(s.DownstreamRequest.Head.Fields, isField("X-Seen", "yes")) &&
+			slices.ContainsFunc(s.DownstreamRequest.Head.Fields, isField("Authorization", "(blanked)"))},
 		{"downstream response", s.DownstreamResponse.Status == 201 && s.DownstreamResponse.BodyBytes == 4},
 		{"request body", s.RequestBody != nil && *s.RequestBody == 5},
 		{"response body", s.ResponseBody != nil && *s.ResponseBody == 4},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"edgecache/edge/admin"
 	"edgecache/edge/edgetest"
 	"edgecache/edge/h1"
+	"edgecache/edge/h2"
 	"edgecache/edge/origin"
 	"edgecache/policy"
 	"edgecache/purge"
@@ -27,8 +29,33 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const token = "the-admin-token-of-this-test"
 
-// wire puts the HTTP/1.1 wire before an engine.
-func wire(e *edge.Engine) edgetest.Wire { return h1.New(e, h1.Config{}) }
+// overHTTP2 makes the clients speak HTTP/2, with prior knowledge; edge/h2/h2test sets it and runs
+// all these tests once more. What writes to a connection itself goes on speaking HTTP/1.1.
+var overHTTP2 = os.Getenv("EDGE_SEED_HTTP2") != ""
+
+// wire puts the wires before an engine, as cmd/edge does.
+func wire(e *edge.Engine) edgetest.Wire { return h1.New(e, h1.Config{HTTP2: h2.New(e, h2.Config{})}) }
+
+// protocols are the clients'.
+func protocols() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(!overHTTP2)
+	p.SetUnencryptedHTTP2(overHTTP2)
+	return p
+}
+
+// isField finds a field by its name in any case: HTTP/2 has them in lower case.
+func isField(name, value string) func([2]string) bool {
+	return func(f [2]string) bool { return strings.EqualFold(f[0], name) && f[1] == value }
+}
+
+// proto is how a request's protocol is called.
+func proto() string {
+	if overHTTP2 {
+		return edge.HTTP2.String()
+	}
+	return edge.HTTP11.String()
+}
 
 // fresh is the field that makes an answer storable for a minute.
 const fresh = "Cache-Control: max-age=60"
@@ -61,7 +88,7 @@ func startWith(t testing.TB, c edgetest.Config) world {
 // plain runs an edge with the parts that c names and no others.
 func plain(t testing.TB, c edgetest.Config) *edgetest.Harness {
 	t.Helper()
-	c.Wire, c.Edge.Token = wire, token
+	c.Wire, c.Edge.Token, c.Protocols = wire, token, protocols()
 	return edgetest.New(t, c)
 }
 
