@@ -292,7 +292,7 @@ func (c *conn) onWindow(f *frame) error {
 		c.reset(st, codeFlow)
 		c.tidy(st)
 		c.flush()
-		return nil
+		return c.spoilt()
 	}
 	if st.busy {
 		c.sched.add(st)
