@@ -178,8 +178,8 @@ func TestS24_ExplainShowsTheSession(t *testing.T) {
 	}{
 		{"allocator", s.Allocator.Pool == "bytebufferpool" && s.Allocator.Buffers == 2},
 		{"downstream request", s.DownstreamRequest.Method == "POST" && s.DownstreamRequest.URI == "/a?q=1" && s.DownstreamRequest.Proto == proto() &&
-			hasField(s.DownstreamRequest.Head.Fields, "X-Seen", "yes") &&
-			hasField(s.DownstreamRequest.Head.Fields, "Authorization", "(blanked)")},
+			slices.ContainsFunc(s.DownstreamRequest.Head.Fields, isField("X-Seen", "yes")) &&
+			slices.ContainsFunc(s.DownstreamRequest.Head.Fields, isField("Authorization", "(blanked)"))},
 		{"downstream response", s.DownstreamResponse.Status == 201 && s.DownstreamResponse.BodyBytes == 4},
 		{"request body", s.RequestBody != nil && *s.RequestBody == 5},
 		{"response body", s.ResponseBody != nil && *s.ResponseBody == 4},
@@ -447,9 +447,4 @@ func TestS28_UserContextIsASessions(t *testing.T) {
 		runtime.GC()
 		return released.Load() == 4*each
 	})
-}
-
-// hasField looks for a field whatever the case of its name: HTTP/2 has lower case only.
-func hasField(fields [][2]string, name, value string) bool {
-	return slices.ContainsFunc(fields, func(f [2]string) bool { return strings.EqualFold(f[0], name) && f[1] == value })
 }

@@ -44,6 +44,11 @@ func protocols() *http.Protocols {
 	return p
 }
 
+// isField finds a field by its name in any case: HTTP/2 has them in lower case.
+func isField(name, value string) func([2]string) bool {
+	return func(f [2]string) bool { return strings.EqualFold(f[0], name) && f[1] == value }
+}
+
 // proto is how a request's protocol is called.
 func proto() string {
 	if overHTTP2 {

@@ -136,6 +136,9 @@ func rapidReset(t *testing.T) {
 	})
 }
 
+// resets is the default of limits.h2_resets, and what a slow test gets back of it.
+const resets = 1000 + 500
+
 // madeYouReset does to a stream what makes the server reset it, again and again.
 func madeYouReset(t *testing.T) {
 	for name, provoke := range map[string]func(c *client, s *stream) error{
@@ -166,9 +169,14 @@ func madeYouReset(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				return provoke(c, s)
+				if err := provoke(c, s); err != nil {
+					return err
+				}
+				return c.wait(func() bool { return s.reset })
 			})
-			t.Logf("%d times; %d at the origin", times, len(r.origin.Seen()))
+			if times > resets {
+				t.Errorf("%d resets were provoked until the end, want at most %d", times, resets)
+			}
 			r.calm(c, http2.ErrCodeProtocol, http2.ErrCodeStreamClosed, http2.ErrCodeFlowControl, http2.ErrCodeFrameSize)
 		})
 	}
