@@ -157,7 +157,7 @@ func (c *conn) request(id uint32, src []byte, end bool, depends error) error {
 	c.server.counts.requests.Add(1)
 	r := &st.session.Request
 	r.Remote, r.TLS, r.TLSVersion, r.Body = c.remote, c.tls != 0, c.tls, nil
-	if end {
+	if end || r.Upgrade != "" { // a tunnel's bytes are no body: they belong to nobody but the tunnel
 		r.Length = 0
 	} else {
 		r.Body = &st.body
