@@ -244,7 +244,8 @@ func (s *settings) secondConfig(log *slog.Logger) h2.Config {
 	return h2.Config{
 		HeadBytes: l.headBytes, HeadLines: l.headLines, URIBytes: l.uriBytes,
 		Streams: l.h2Streams, Resets: l.h2Resets, Controls: l.h2Controls,
-		HeaderTimeout: l.headerTimeout, Idle: l.idle, WriteStall: l.writeStall, Log: log,
+		HeaderTimeout: l.headerTimeout, Idle: l.idle, WriteStall: l.writeStall,
+		BodyMinRate: l.bodyMinRate, Log: log,
 	}
 }
 

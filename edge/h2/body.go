@@ -16,9 +16,10 @@ type body struct {
 	returned int64 // read, and not yet given back to the client
 	whole    bool
 	stopped  bool
-	asked    bool // the 100 went out
-	patient  bool // a tunnel's: it has a limit of its own
-	counted  bool // the stream no longer counts as active
+	asked    bool          // the 100 went out
+	patient  bool          // a tunnel's: it has a limit of its own
+	counted  bool          // the stream no longer counts as active
+	credit   time.Duration // that waiting uses up and bytes give back
 	wake     chan struct{}
 }
 
@@ -43,13 +44,14 @@ var (
 
 // reset makes it the body of the next request.
 func (b *body) reset(st *stream) {
-	*b = body{st: st, data: b.data[:0], wake: b.wake, window: int64(st.c.server.config.StreamWindow)}
+	conf := &st.c.server.config
+	*b = body{st: st, data: b.data[:0], wake: b.wake, window: int64(conf.StreamWindow), credit: conf.BodyGrace}
 	if b.wake == nil {
 		b.wake = make(chan struct{}, 1)
 	}
 }
 
-// Read gives body bytes; it waits for them for the grace.
+// Read gives body bytes; it waits for them as long as the credit lasts.
 func (b *body) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -85,9 +87,16 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 }
 
+// wait waits for bytes, or for the end of the credit. A tunnel has none to lose.
 func (b *body) wait() (late bool) {
-	timer := time.NewTimer(b.st.c.server.config.BodyGrace)
+	start := time.Now()
+	timer := time.NewTimer(max(b.credit, 0))
 	defer timer.Stop()
+	if b.patient {
+		timer.Stop()
+	} else {
+		defer func() { b.credit -= time.Since(start) }()
+	}
 	select {
 	case <-b.wake:
 		return false
@@ -105,7 +114,9 @@ func (b *body) took(n int) {
 	}
 	c.unread -= int64(n)
 	b.returned += int64(n)
-	if !b.whole && b.returned >= int64(c.server.config.StreamWindow)/2 {
+	conf := &c.server.config
+	b.credit = min(conf.BodyGrace, b.credit+time.Duration(n)*(time.Second/time.Duration(conf.BodyMinRate)))
+	if !b.whole && b.returned >= int64(conf.StreamWindow)/2 {
 		c.out = appendWindow(c.out, b.st.id, uint32(b.returned))
 		b.window += b.returned
 		b.returned = 0

@@ -15,7 +15,8 @@ type Config struct {
 	HeaderTimeout time.Duration // limits.header_timeout: from a header block's first frame to its last; 10 s
 	Idle          time.Duration // limits.idle: a connection without streams and without a frame; 60 s
 	WriteStall    time.Duration // limits.write_stall: an answer or a connection without progress; 30 s
-	BodyGrace     time.Duration // a request's body without a byte while it is wanted; 30 s (408)
+	BodyGrace     time.Duration // what waiting for a request's body may use up at first; 30 s (408)
+	BodyMinRate   int64         // limits.body_min_rate: bytes a second; 100. Each byte gives its part of the grace back
 	TunnelIdle    time.Duration // a tunnel without a byte either way; 5 min
 
 	StreamWindow int   // bytes of a request's body that wait to be read; 64 KiB
@@ -40,6 +41,7 @@ func (c Config) withDefaults() Config {
 	fill(&c.Idle, 60*time.Second)
 	fill(&c.WriteStall, 30*time.Second)
 	fill(&c.BodyGrace, 30*time.Second)
+	fill(&c.BodyMinRate, 100)
 	fill(&c.TunnelIdle, 5*time.Minute)
 	fill(&c.StreamWindow, 64<<10)
 	fill(&c.ConnWindow, 1<<20)

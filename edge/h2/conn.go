@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +15,7 @@ import (
 // Sizes of a connection.
 const (
 	readBytes   = 32 << 10  // what one read takes; a whole frame fits
+	idleBytes   = 4 << 10   // the same, of a connection that says little
 	batchBytes  = 256 << 10 // of the window that inline answers take at once
 	flushBytes  = 64 << 10  // of inline answers that one write sends: they are still in the cache
 	inlineBytes = 64 << 10  // of a body that is answered inline
@@ -32,6 +32,9 @@ type conn struct {
 
 	buf         []byte // read and not yet used: buf[r:w]
 	r, w        int
+	small       []byte // idleBytes; buf, or what buf comes back to
+	large       loan
+	begun       time.Time // when the frame began that is not whole yet, one that is no DATA; zero = none
 	armed       time.Time // read deadline; zero = none
 	now         time.Time // when the last read returned
 	settled     bool      // the client's first SETTINGS came
@@ -43,7 +46,8 @@ type conn struct {
 	answered    recent // streams that the reader has closed
 	firstWindow int64  // peerWindow, for the reader
 	batch       []byte // inline answers and acknowledgements, not yet written
-	grant       int64  // taken from window for inline answers
+	batchLoan   loan
+	grant       int64 // taken from window for inline answers
 	granted     bool
 	resets      budget
 	controls    budget
@@ -60,11 +64,12 @@ type conn struct {
 	recent     recent
 	sched      sched
 	out        []byte // of streams, not yet written
-	window     int64  // what the client lets us send, all streams together
-	peerWindow int64  // and a new stream
-	theirs     int64  // what the client may still send, all streams together
-	unread     int64  // bytes of bodies that wait to be read
-	returned   int64  // bytes read and not yet given back
+	outLoan    loan
+	window     int64 // what the client lets us send, all streams together
+	peerWindow int64 // and a new stream
+	theirs     int64 // what the client may still send, all streams together
+	unread     int64 // bytes of bodies that wait to be read
+	returned   int64 // bytes read and not yet given back
 	updates    map[uint32]priority
 	leaving    bool // a final GOAWAY went out
 	draining   bool
@@ -75,12 +80,13 @@ type conn struct {
 
 // fragment is a header block that has begun (RFC 9113, 6.2, 6.10).
 type fragment struct {
-	open   bool
-	stream uint32
-	end    bool // END_STREAM
-	block  []byte
-	frames int
-	since  time.Time
+	open    bool
+	stream  uint32
+	end     bool  // END_STREAM
+	depends error // what is wrong with its priority
+	block   []byte
+	frames  int
+	since   time.Time
 }
 
 // priority is what a PRIORITY_UPDATE said.
@@ -92,10 +98,11 @@ type priority struct {
 func newConn(s *Server, nc net.Conn, under *shim) *conn {
 	now := time.Now()
 	c := &conn{
-		server: s, nc: nc, under: under, decoder: newDecoder(), buf: make([]byte, readBytes), now: now, idleFrom: now,
+		server: s, nc: nc, under: under, decoder: newDecoder(), small: make([]byte, idleBytes), now: now, idleFrom: now,
 		streams: map[uint32]*stream{}, window: firstWindow, peerWindow: firstWindow, firstWindow: firstWindow, updates: map[uint32]priority{},
 		theirs: int64(s.config.ConnWindow), resets: newBudget(s.config.Resets, now), controls: newBudget(s.config.Controls, now),
 	}
+	c.buf = c.small
 	if t, ok := nc.(*tls.Conn); ok {
 		c.tls = t.ConnectionState().Version
 	}
@@ -106,13 +113,17 @@ func newConn(s *Server, nc net.Conn, under *shim) *conn {
 	return c
 }
 
-var errIdle = errors.New("nothing came for limits.idle")
+var (
+	errIdle     = errors.New("nothing came for limits.idle")
+	errSlowHead = connError{codeCalm, "header block not complete in time"}
+)
 
 // serve runs the connection to its end. first was read before.
 func (c *conn) serve(ctx context.Context, first []byte) {
 	defer c.close()
 	defer context.AfterFunc(ctx, func() { _ = c.under.Conn.Close() })()
 	c.under.start(c.drained)
+	c.hold(len(first))
 	c.w = copy(c.buf, first)
 	c.batch = c.appendHello(c.batch)
 	err := c.flushBatch() // nothing comes before it
@@ -157,6 +168,7 @@ func (c *conn) frames() error {
 	for {
 		f, size, err := cutFrame(c.buf[c.r:c.w])
 		if err == nil && size > 0 {
+			c.begun = time.Time{}
 			c.r += size
 			err = c.on(&f)
 		}
@@ -166,6 +178,7 @@ func (c *conn) frames() error {
 			}
 		}
 		if size == 0 {
+			c.await()
 			return nil
 		}
 		if len(c.batch) >= flushBytes {
@@ -173,6 +186,18 @@ func (c *conn) frames() error {
 				return err
 			}
 		}
+	}
+}
+
+// await notes since when a frame is not whole. DATA may take its time: a body has a
+// rate of its own.
+func (c *conn) await() {
+	have := c.buf[c.r:c.w]
+	switch {
+	case len(have) == 0, len(have) > frameKindAt && kind(have[frameKindAt]) == kindData:
+		c.begun = time.Time{}
+	case c.begun.IsZero():
+		c.begun = c.now
 	}
 }
 
@@ -187,10 +212,7 @@ func (c *conn) mend(err error) error {
 
 // read waits for more, as long as the state allows.
 func (c *conn) read() error {
-	if c.r > 0 {
-		c.w = copy(c.buf, c.buf[c.r:c.w])
-		c.r = 0
-	}
+	c.park()
 	for {
 		until, why := c.deadline()
 		if c.armed.IsZero() || until.Before(c.armed) {
@@ -209,6 +231,7 @@ func (c *conn) read() error {
 		if n > 0 { // else nothing came, and idleness goes on from where it began
 			c.now = now
 			c.w += n
+			c.batch = c.batchLoan.take(c.batch)
 			return nil
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -227,7 +250,10 @@ func (c *conn) read() error {
 // deadline says until when a read may wait, and what it is when nothing comes.
 func (c *conn) deadline() (time.Time, error) {
 	if c.fragment.open {
-		return c.fragment.since.Add(c.server.config.HeaderTimeout), connError{codeCalm, "header block not complete in time"}
+		return c.fragment.since.Add(c.server.config.HeaderTimeout), errSlowHead
+	}
+	if !c.begun.IsZero() {
+		return c.begun.Add(c.server.config.HeaderTimeout), errSlowHead
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -300,78 +326,4 @@ func (c *conn) write(b []byte) {
 		c.err = err
 		_ = c.under.Conn.Close()
 	}
-}
-
-// finish ends what runs, says why, and hangs up.
-func (c *conn) finish(err error) {
-	var ce connError
-	k := codeNone
-	switch {
-	case errors.As(err, &ce):
-		k = ce.code
-		c.server.counts.connErrors.Add(1)
-		c.note(ce)
-	case errors.Is(err, errIdle):
-		c.server.counts.idleTimeouts.Add(1)
-	}
-	c.mu.Lock()
-	if c.err == nil {
-		c.out = appendGoAway(c.out, c.lastID, k)
-		c.flush()
-	}
-	if c.err == nil {
-		c.err = errGone
-	}
-	for _, st := range c.streams {
-		c.end(st, errGone)
-	}
-	c.mu.Unlock()
-	c.linger()
-}
-
-// lingerTime is how long what was written last may take, and how long we read what
-// was on its way: a socket closed with unread input resets, and the GOAWAY is lost.
-const lingerTime = time.Second
-
-func (c *conn) linger() {
-	timer := time.AfterFunc(lingerTime, func() { _ = c.under.Conn.Close() })
-	defer timer.Stop()
-	if c.under.await(0) != nil {
-		return
-	}
-	if t, ok := c.nc.(*tls.Conn); ok {
-		_ = t.CloseWrite()
-	}
-	if c.under.await(0) != nil || c.under.CloseWrite() != nil {
-		return
-	}
-	_ = c.under.Conn.SetReadDeadline(time.Now().Add(lingerTime))
-	for left := 2 << 20; left > 0; {
-		n, err := c.under.Conn.Read(c.buf)
-		if err != nil {
-			return
-		}
-		left -= n
-	}
-}
-
-// close waits for the streams; a panic of the reader costs this connection alone.
-func (c *conn) close() {
-	if r := recover(); r != nil {
-		c.panicked(r)
-		c.mu.Lock()
-		c.err = errGone
-		for _, st := range c.streams {
-			c.end(st, errGone)
-		}
-		c.mu.Unlock()
-	}
-	_ = c.under.Close()
-	c.running.Wait()
-	c.server.remove(c)
-}
-
-func (c *conn) panicked(r any) {
-	c.server.counts.panics.Add(1)
-	c.server.config.Log.Error("panic on an HTTP/2 connection", "panic", r, "stack", string(debug.Stack()))
 }

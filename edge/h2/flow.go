@@ -59,6 +59,7 @@ func (c *conn) sendCrumb() {
 
 // sendOne makes one frame of what a stream has waiting.
 func (c *conn) sendOne(st *stream) {
+	c.out = c.outLoan.take(c.out)
 	n := min(int64(len(st.pending)), maxFrame, st.window, c.window)
 	n = max(n, 0)
 	whole := n == int64(len(st.pending))
@@ -103,7 +104,7 @@ func (c *conn) flush() {
 		if c.err == nil {
 			c.write(c.out)
 		}
-		c.out = c.out[:0]
+		c.out = c.outLoan.give(c.out)
 	}
 }
 

@@ -5,6 +5,7 @@ import "encoding/binary"
 // Sizes on the wire.
 const (
 	frameHead    = 9         // of a frame, in front of its payload (RFC 9113, 4.1)
+	frameKindAt  = 3         // where in it the type is
 	maxFrame     = 16384     // of a payload, both ways: the least that everybody takes
 	settingBytes = 6         // of one setting
 	maxWindow    = 1<<31 - 1 // RFC 9113, 6.9.1

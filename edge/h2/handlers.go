@@ -2,6 +2,7 @@ package h2
 
 import (
 	"encoding/binary"
+	"maps"
 	"time"
 )
 
@@ -116,8 +117,10 @@ func (c *conn) onData(f *frame) error {
 	c.giveBack(padding)
 	switch {
 	case b.window < 0:
+		c.giveBack(int64(len(f.payload)))
 		return streamError{f.stream, codeFlow, "DATA over the stream's window"}
 	case st.length >= 0 && (b.got > st.length || f.has(flagEndStream) && b.got != st.length):
+		c.giveBack(int64(len(f.payload)))
 		return streamError{f.stream, codeProtocol, "body differs from content-length"}
 	}
 	if b.stopped {
@@ -327,8 +330,13 @@ func (c *conn) onPriorityUpdate(f *frame) error {
 		if queued {
 			c.sched.add(st)
 		}
-	case id > c.lastID && len(c.updates) < maxUpdates:
-		c.updates[id] = priority{u, i}
+	case id > c.lastID:
+		if len(c.updates) >= maxUpdates {
+			maps.DeleteFunc(c.updates, func(id uint32, _ priority) bool { return id <= c.lastID })
+		}
+		if len(c.updates) < maxUpdates {
+			c.updates[id] = priority{u, i}
+		}
 	}
 	return c.control("PRIORITY_UPDATEs")
 }

@@ -21,7 +21,7 @@ func (c *conn) onHeaders(f *frame) error {
 	if err := f.unpad(); err != nil {
 		return err
 	}
-	var depends error
+	var depends error // told when the block is whole: it must be decoded
 	if f.has(flagPriority) {
 		if len(f.payload) < 5 {
 			return connError{codeSize, "no room for the priority"}
@@ -37,12 +37,11 @@ func (c *conn) onHeaders(f *frame) error {
 				return err
 			}
 		}
-		c.fragment = fragment{open: true, stream: f.stream, end: f.has(flagEndStream),
+		c.fragment = fragment{open: true, stream: f.stream, end: f.has(flagEndStream), depends: depends,
 			block: append(c.fragment.block[:0], f.payload...), since: c.now}
-		return depends
+		return nil
 	}
-	err := c.onBlock(f.stream, f.payload, f.has(flagEndStream), depends)
-	return err
+	return c.onBlock(f.stream, f.payload, f.has(flagEndStream), depends)
 }
 
 // onContinuation takes a further part (RFC 9113, 6.10).
@@ -61,7 +60,7 @@ func (c *conn) onContinuation(f *frame) error {
 		return nil
 	}
 	g.open = false
-	return c.onBlock(g.stream, g.block, g.end, nil)
+	return c.onBlock(g.stream, g.block, g.end, g.depends)
 }
 
 // onBlock takes a whole header block: a request, or the trailers of one. Whatever
@@ -242,8 +241,27 @@ func (c *conn) leaveRest(st *stream) {
 	rest := st.pending
 	c.open(st, true)
 	st.window -= st.owed
-	st.pending, st.last, st.busy, st.orphan = rest, true, true, true
+	st.pending, st.last, st.busy, st.orphan, st.finished = rest, true, true, true, true
 	c.sched.add(st)
+	time.AfterFunc(c.server.config.WriteStall, func() { c.cutOrphan(st) })
+}
+
+// cutOrphan resets a stream whose rest the client does not take: nobody waits for it who
+// would find that out.
+func (c *conn) cutOrphan(st *stream) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.streams[st.id] != st || st.err != nil {
+		return
+	}
+	if left := c.server.config.WriteStall - time.Since(st.moved); left > 0 {
+		time.AfterFunc(left, func() { c.cutOrphan(st) })
+		return
+	}
+	c.server.counts.writeStalls.Add(1)
+	c.reset(st, codeCancel)
+	c.forget(st)
+	c.flush()
 }
 
 // refuse answers a request that is none: an error of the stream, or 431 and 414 where

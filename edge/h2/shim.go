@@ -37,6 +37,7 @@ type shim struct {
 
 	corked   bool // with gathered of whoever writes, one at a time
 	gathered []byte
+	loan     loan
 
 	mu       sync.Mutex
 	waiting  []byte // behind what the flusher holds
@@ -86,6 +87,7 @@ func (s *shim) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.corked && s.err == nil {
+		s.gathered = s.loan.take(s.gathered)
 		s.gathered = append(s.gathered, p...)
 		return len(p), nil
 	}
@@ -325,8 +327,6 @@ func (s *shim) uncork() error {
 		return s.err
 	}
 	_, err := s.push(s.gathered)
-	if s.gathered = s.gathered[:0]; cap(s.gathered) > 2*keptBacklog {
-		s.gathered = nil
-	}
+	s.gathered = s.loan.give(s.gathered)
 	return err
 }

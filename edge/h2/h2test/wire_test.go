@@ -12,10 +12,12 @@ import (
 // wireOptions are what a test may change.
 type wireOptions struct {
 	header, idle, stall, drain time.Duration
+	grace                      time.Duration // of a body
+	rate                       int64         // of a body, in bytes a second
 }
 
 // newWire puts both wires before an engine, as cmd/edge does.
 func newWire(e *edge.Engine, o wireOptions) edgetest.Wire {
-	second := h2.New(e, h2.Config{HeaderTimeout: o.header, Idle: o.idle, WriteStall: o.stall})
+	second := h2.New(e, h2.Config{HeaderTimeout: o.header, Idle: o.idle, WriteStall: o.stall, BodyGrace: o.grace, BodyMinRate: o.rate})
 	return h1.New(e, h1.Config{HTTP2: second, HeaderTimeout: o.header, Idle: o.idle, WriteStall: o.stall, Drain: o.drain})
 }
