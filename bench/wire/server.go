@@ -132,8 +132,8 @@ func freeAddrs(n int) (addrs []string, err error) {
 	return addrs, nil
 }
 
-// settleTime is how long a log must have stood still to be whole: its writers
-// flush within a second.
+// settleTime is how long a log must have stood still, since the last request, to be whole:
+// its writers flush within a second.
 const settleTime = 1300 * time.Millisecond
 
 // countLog waits until the log stands still, counts its lines, and empties it.
@@ -143,7 +143,7 @@ func (s *server) countLog(ctx context.Context) (lines int64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		if time.Since(info.ModTime()) >= settleTime {
+		if time.Since(begun) >= settleTime && time.Since(info.ModTime()) >= settleTime {
 			break
 		}
 		select {
