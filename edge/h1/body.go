@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"edgecache/edge"
 )
 
 // body is a request's body. It has one reader at a time: the engine (or the
@@ -48,16 +50,16 @@ const (
 )
 
 var (
-	bodyChunkSize  = &BodyError{Status: 400, Detail: "malformed chunk size"}
-	bodyExtension  = &BodyError{Status: 400, Detail: "malformed or over-long chunk extension"}
-	bodyExcess     = &BodyError{Status: 400, Detail: "more chunk lines than data"}
-	bodyChunkEnd   = &BodyError{Status: 400, Detail: "chunk data not followed by CRLF"}
-	bodyLineEnd    = &BodyError{Status: 400, Detail: "line ended by a bare LF"}
-	bodyLineLong   = &BodyError{Status: 400, Detail: "line over 1 KiB"}
-	bodyTrailer    = &BodyError{Status: 400, Detail: "malformed trailer"}
-	bodyTrailers   = &BodyError{Status: 400, Detail: "trailers over their limits"}
-	bodyTooSlow    = &BodyError{Status: 408, Detail: "slower than limits.body_min_rate"}
-	bodyUnexpected = &BodyError{Status: 400, Detail: "read after the final answer, without a 100"}
+	bodyChunkSize  = &edge.BodyError{Status: 400, Detail: "malformed chunk size"}
+	bodyExtension  = &edge.BodyError{Status: 400, Detail: "malformed or over-long chunk extension"}
+	bodyExcess     = &edge.BodyError{Status: 400, Detail: "more chunk lines than data"}
+	bodyChunkEnd   = &edge.BodyError{Status: 400, Detail: "chunk data not followed by CRLF"}
+	bodyLineEnd    = &edge.BodyError{Status: 400, Detail: "line ended by a bare LF"}
+	bodyLineLong   = &edge.BodyError{Status: 400, Detail: "line over 1 KiB"}
+	bodyTrailer    = &edge.BodyError{Status: 400, Detail: "malformed trailer"}
+	bodyTrailers   = &edge.BodyError{Status: 400, Detail: "trailers over their limits"}
+	bodyTooSlow    = &edge.BodyError{Status: 408, Detail: "slower than limits.body_min_rate"}
+	bodyUnexpected = &edge.BodyError{Status: 400, Detail: "read after the final answer, without a 100"}
 )
 
 // reset makes it the body of the next head; none when length is 0.
@@ -281,7 +283,7 @@ func (b *body) end() {
 // fail keeps the first error. The connection's own errors become faults, too:
 // a body that was cut must never look whole.
 func (b *body) fail(err error) error {
-	fault, ok := err.(*BodyError)
+	fault, ok := err.(*edge.BodyError)
 	switch {
 	case ok:
 	case errors.Is(err, errLate):
@@ -291,7 +293,7 @@ func (b *body) fail(err error) error {
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
-		fault = &BodyError{Status: 400, Detail: "cut", Err: err}
+		fault = &edge.BodyError{Status: 400, Detail: "cut", Err: err}
 		b.lane.lost()
 	}
 	b.in.wire.counts.bodyFaults.Add(1)

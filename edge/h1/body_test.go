@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"edgecache/edge"
 )
 
 // silentConn is a connection whose input is a reader.
@@ -37,7 +39,7 @@ func TestChunkedBodies(t *testing.T) {
 	ext := func(n int) string { return "1;" + strings.Repeat("a", n-1) + "\r\nx\r\n0\r\n\r\n" }
 	for _, c := range []struct {
 		name, raw, want string
-		fault           *BodyError
+		fault           *edge.BodyError
 	}{
 		{"one chunk", "5\r\nhello\r\n0\r\n\r\n", "hello", nil},
 		{"chunks", "5\r\nhello\r\nA\r\n, world!!!\r\n0\r\n\r\n", "hello, world!!!", nil},
@@ -91,7 +93,7 @@ func TestCutBodies(t *testing.T) {
 	for n := range len(whole) {
 		b := chunkedBody(strings.NewReader(whole[:n]))
 		_, err := io.ReadAll(&b.body)
-		var fault *BodyError
+		var fault *edge.BodyError
 		if !errors.As(err, &fault) || fault.HTTPStatus() != 400 || !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("cut after %d: %v, want a fault", n, err)
 		}

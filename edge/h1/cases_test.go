@@ -91,7 +91,7 @@ func TestRawCases(t *testing.T) {
 			body := s.Request.Body
 			all, err := io.ReadAll(body)
 			if err != nil {
-				reply(s, l, err.(*BodyError).HTTPStatus(), "")
+				reply(s, l, err.(*edge.BodyError).HTTPStatus(), "")
 				return
 			}
 			s.Request.Body = strings.NewReader(string(all))

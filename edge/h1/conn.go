@@ -171,7 +171,7 @@ func (c *conn) prepare() bool {
 	if r.Method != "GET" && r.Method != "HEAD" || c.parser.expect {
 		return true
 	}
-	var bad *BodyError
+	var bad *edge.BodyError
 	if errors.As(c.body.readAhead(c.server.config.UnreadBytes), &bad) {
 		c.refuse(&fault{bad.Status, FaultBody, bad.Detail})
 		return false

@@ -73,26 +73,3 @@ var (
 	faultLines    = &fault{431, FaultTooLarge, "more field lines than limits.head_lines"}
 	faultSlowHead = &fault{408, FaultTimeout, "head not complete within limits.header_timeout"}
 )
-
-// BodyError is a fault in a request's body: malformed framing, one that ends
-// early, or one that comes too slowly. The engine answers with HTTPStatus and
-// cuts the origin's connection, so that no half request is taken for a whole.
-type BodyError struct {
-	Status int // 400 or 408
-	Detail string
-	Err    error // the connection's error, if that was the cause
-}
-
-// Error says what was wrong.
-func (e *BodyError) Error() string {
-	if e.Err != nil {
-		return "request body: " + e.Detail + ": " + e.Err.Error()
-	}
-	return "request body: " + e.Detail
-}
-
-// Unwrap gives the connection's error.
-func (e *BodyError) Unwrap() error { return e.Err }
-
-// HTTPStatus is the status that the client gets, if no head went out yet.
-func (e *BodyError) HTTPStatus() int { return e.Status }

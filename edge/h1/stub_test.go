@@ -85,7 +85,7 @@ func echo(s *edge.Session, l edge.Lane) {
 	if s.Request.Body != nil {
 		var err error
 		if body, err = io.ReadAll(s.Request.Body); err != nil {
-			var fault *BodyError
+			var fault *edge.BodyError
 			if errors.As(err, &fault) {
 				reply(s, l, fault.HTTPStatus(), fault.Detail)
 				return

@@ -3,6 +3,8 @@ package h2
 import (
 	"io"
 	"time"
+
+	"edgecache/edge"
 )
 
 // body is a request's body: what came and was not read yet. conn.mu guards it; one
@@ -23,23 +25,9 @@ type body struct {
 	wake     chan struct{}
 }
 
-// BodyError is a fault in a request's body: it was cut, or did not come. The
-// engine answers with HTTPStatus, if no head went out yet, and cuts the origin's
-// connection.
-type BodyError struct {
-	Status int // 400 or 408
-	Detail string
-}
-
-// Error says what was wrong.
-func (e *BodyError) Error() string { return "request body: " + e.Detail }
-
-// HTTPStatus is the status that the client gets.
-func (e *BodyError) HTTPStatus() int { return e.Status }
-
 var (
-	bodyCut  = &BodyError{400, "stream was reset"}
-	bodySlow = &BodyError{408, "slower than limits.body_min_rate"}
+	bodyCut  = &edge.BodyError{Status: 400, Detail: "stream was reset"}
+	bodySlow = &edge.BodyError{Status: 408, Detail: "slower than limits.body_min_rate"}
 )
 
 // reset makes it the body of the next request.

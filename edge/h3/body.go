@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"edgecache/edge"
 )
 
 // body is a request's body. It has one reader at a time: the wire before the
@@ -26,9 +28,9 @@ type body struct {
 }
 
 var (
-	bodyTooSlow    = &BodyError{Status: 408, Detail: "slower than limits.body_min_rate"}
-	bodyUnexpected = &BodyError{Status: 400, Detail: "read after the final answer, without a 100"}
-	bodyHollow     = &BodyError{Status: 400, Detail: "frames without data"}
+	bodyTooSlow    = &edge.BodyError{Status: 408, Detail: "slower than limits.body_min_rate"}
+	bodyUnexpected = &edge.BodyError{Status: 400, Detail: "read after the final answer, without a 100"}
+	bodyHollow     = &edge.BodyError{Status: 400, Detail: "frames without data"}
 )
 
 // maxHollow bounds how many reads in a row may bring nothing.
@@ -126,14 +128,14 @@ func (b *body) stop() {
 
 // fail keeps the first error, as a fault.
 func (b *body) fail(err error) error {
-	fault, ok := err.(*BodyError)
+	fault, ok := err.(*edge.BodyError)
 	switch {
 	case ok:
 	case errors.Is(err, os.ErrDeadlineExceeded) && !b.stopped.Load():
 		fault = bodyTooSlow
 		b.lane.counts.slowBodies.Add(1)
 	default:
-		fault = &BodyError{Status: 400, Detail: "cut or malformed", Err: err}
+		fault = &edge.BodyError{Status: 400, Detail: "cut or malformed", Err: err}
 	}
 	if !b.stopped.Load() {
 		b.lane.counts.bodyFaults.Add(1)

@@ -28,7 +28,7 @@ func echo(s *edge.Session, l edge.Lane) {
 	status, text := 200, "well"
 	if s.Request.Body != nil {
 		if _, err := io.Copy(io.Discard, s.Request.Body); err != nil {
-			var fault *BodyError
+			var fault *edge.BodyError
 			if !errors.As(err, &fault) {
 				l.Abort(err)
 				return

@@ -80,7 +80,7 @@ func (st *stream) prepare() *fault {
 	if ahead > 0 {
 		var err error
 		if has, err = b.readAhead(ahead); err != nil {
-			bad := err.(*BodyError) // Read gives nothing else
+			bad := err.(*edge.BodyError) // Read gives nothing else
 			return &fault{bad.Status, FaultBody, bad.Error()}
 		}
 	}
