@@ -290,11 +290,11 @@ func (l *lane) appendHead(h *cachestore.Head, v *edge.View) {
 // no field is left out.
 func appendFields(dst []byte, h http.Header) []byte {
 	for name, values := range h {
-		if len(name) == 0 || !syntax.All([]byte(name), syntax.InToken) {
+		if len(name) == 0 || !syntax.All(name, syntax.InToken) {
 			continue
 		}
 		for _, value := range values {
-			if !syntax.All([]byte(value), syntax.InValue) {
+			if !syntax.All(value, syntax.InValue) {
 				continue
 			}
 			dst = append(append(dst, name...), ": "...)

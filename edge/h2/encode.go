@@ -120,11 +120,11 @@ func appendInteger(b []byte, prefix uint, n int) []byte {
 // field is left out.
 func appendHeader(b []byte, h http.Header) []byte {
 	for name, values := range h {
-		if len(name) == 0 || !syntax.All([]byte(name), syntax.InToken) {
+		if len(name) == 0 || !syntax.All(name, syntax.InToken) {
 			continue
 		}
 		for _, value := range values {
-			if syntax.All([]byte(value), syntax.InValue) {
+			if syntax.All(value, syntax.InValue) {
 				b = appendField(b, []byte(http.CanonicalHeaderKey(name)), []byte(value))
 			}
 		}

@@ -13,6 +13,7 @@ import (
 
 	"edgecache/cachestore"
 	"edgecache/edge"
+	"edgecache/edge/syntax"
 )
 
 var (
@@ -244,7 +245,7 @@ func (l *lane) trail(trailer http.Header) {
 	h := l.w.Header()
 	for name, values := range trailer {
 		for _, value := range values {
-			if validToken(name) && validValue(value) {
+			if name != "" && syntax.All(name, syntax.InToken) && syntax.All(value, syntax.InValue) {
 				name := http.TrailerPrefix + http.CanonicalHeaderKey(name)
 				h[name] = append(h[name], value)
 			}
@@ -286,7 +287,7 @@ func (l *lane) Interim(status int, h http.Header) error {
 	f := fields{into: l.w.Header()}
 	for name, values := range h {
 		for _, value := range values {
-			if validToken(name) && validValue(value) {
+			if name != "" && syntax.All(name, syntax.InToken) && syntax.All(value, syntax.InValue) {
 				f.add(name, value)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"edgecache/edge"
+	"edgecache/edge/syntax"
 	"edgecache/policy"
 )
 
@@ -55,7 +56,7 @@ func (p *parser) parse(q *http.Request, r *edge.Request) *fault {
 	for _, name := range p.names {
 		for _, value := range q.Header[name] {
 			value = strings.Trim(value, " \t")
-			if !validValue(value) {
+			if !syntax.All(value, syntax.InValue) {
 				return faultValueByte
 			}
 			p.fields = append(p.fields, policy.Field{Name: p.keep(name), Value: p.keep(value)})
@@ -87,11 +88,11 @@ func (p *parser) target(q *http.Request, r *edge.Request) *fault {
 		return faultExtended // RFC 9220, 3
 	case q.Method == http.MethodConnect, q.Method == http.MethodTrace:
 		return faultNoMethod
-	case len(q.Method) > maxMethodBytes || !validToken(q.Method):
+	case q.Method == "" || len(q.Method) > maxMethodBytes || !syntax.All(q.Method, syntax.InToken):
 		return faultMethodName
 	case len(target) > p.limits.URIBytes:
 		return faultURILong
-	case !validTarget(target):
+	case !syntax.All(target, syntax.InTarget):
 		return faultTargetByte
 	}
 	path, query, has := strings.Cut(target, "?")
@@ -123,38 +124,4 @@ func (p *parser) keep(s string) []byte {
 	from := len(p.buf)
 	p.buf = append(p.buf, s...)
 	return p.buf[from:len(p.buf):len(p.buf)]
-}
-
-// validTarget takes visible ASCII but '#'.
-func validTarget(s string) bool {
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] >= 0x7f || s[i] == '#' {
-			return false
-		}
-	}
-	return true
-}
-
-// validValue takes what RFC 9110, 5.5 lets a field value have.
-func validValue(s string) bool {
-	for i := range len(s) {
-		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-// validToken takes a token (RFC 9110, 5.6.2).
-func validToken(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		switch {
-		case 'a' <= c|0x20 && c|0x20 <= 'z', '0' <= c && c <= '9':
-		case strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
-		default:
-			return false
-		}
-	}
-	return s != ""
 }

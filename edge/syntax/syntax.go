@@ -53,9 +53,9 @@ var Classes = func() (t [256]Class) {
 }()
 
 // All says whether every byte of b has the role.
-func All(b []byte, role Class) bool {
-	for _, c := range b {
-		if Classes[c]&role == 0 {
+func All[T string | []byte](b T, role Class) bool {
+	for i := range len(b) {
+		if Classes[b[i]]&role == 0 {
 			return false
 		}
 	}
