@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -48,27 +49,20 @@ type Config struct {
 
 // withDefaults fills the zeros.
 func (c Config) withDefaults() Config {
-	fill(&c.HeadBytes, 16<<10)
-	fill(&c.HeadLines, 100)
-	fill(&c.URIBytes, 8<<10)
-	fill(&c.HeaderTimeout, 10*time.Second)
-	fill(&c.Idle, 60*time.Second)
-	fill(&c.TunnelIdle, 5*time.Minute)
-	fill(&c.WriteStall, 30*time.Second)
-	fill(&c.Drain, 30*time.Second)
-	fill(&c.BodyMinRate, 100)
-	fill(&c.BodyGrace, 30*time.Second)
-	fill(&c.UnreadBytes, 64<<10)
-	fill(&c.Conns, 20000)
+	c.HeadBytes = cmp.Or(c.HeadBytes, 16<<10)
+	c.HeadLines = cmp.Or(c.HeadLines, 100)
+	c.URIBytes = cmp.Or(c.URIBytes, 8<<10)
+	c.HeaderTimeout = cmp.Or(c.HeaderTimeout, 10*time.Second)
+	c.Idle = cmp.Or(c.Idle, 60*time.Second)
+	c.TunnelIdle = cmp.Or(c.TunnelIdle, 5*time.Minute)
+	c.WriteStall = cmp.Or(c.WriteStall, 30*time.Second)
+	c.Drain = cmp.Or(c.Drain, 30*time.Second)
+	c.BodyMinRate = cmp.Or(c.BodyMinRate, 100)
+	c.BodyGrace = cmp.Or(c.BodyGrace, 30*time.Second)
+	c.UnreadBytes = cmp.Or(c.UnreadBytes, 64<<10)
+	c.Conns = cmp.Or(c.Conns, 20000)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return c
-}
-
-func fill[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }

@@ -1,6 +1,7 @@
 package h2
 
 import (
+	"cmp"
 	"log/slog"
 	"time"
 )
@@ -33,31 +34,24 @@ type Config struct {
 
 // withDefaults fills the zeros.
 func (c Config) withDefaults() Config {
-	fill(&c.HeadBytes, 16<<10)
-	fill(&c.HeadLines, 100)
-	fill(&c.URIBytes, 8<<10)
-	fill(&c.Streams, 250)
-	fill(&c.HeaderTimeout, 10*time.Second)
-	fill(&c.Idle, 60*time.Second)
-	fill(&c.WriteStall, 30*time.Second)
-	fill(&c.BodyGrace, 30*time.Second)
-	fill(&c.BodyMinRate, 100)
-	fill(&c.TunnelIdle, 5*time.Minute)
-	fill(&c.StreamWindow, 64<<10)
-	fill(&c.ConnWindow, 1<<20)
-	fill(&c.Backlog, 1<<20)
-	fill(&c.UnreadBytes, 64<<10)
-	fill(&c.Resets, 1000)
-	fill(&c.Controls, 10000)
+	c.HeadBytes = cmp.Or(c.HeadBytes, 16<<10)
+	c.HeadLines = cmp.Or(c.HeadLines, 100)
+	c.URIBytes = cmp.Or(c.URIBytes, 8<<10)
+	c.Streams = cmp.Or(c.Streams, 250)
+	c.HeaderTimeout = cmp.Or(c.HeaderTimeout, 10*time.Second)
+	c.Idle = cmp.Or(c.Idle, 60*time.Second)
+	c.WriteStall = cmp.Or(c.WriteStall, 30*time.Second)
+	c.BodyGrace = cmp.Or(c.BodyGrace, 30*time.Second)
+	c.BodyMinRate = cmp.Or(c.BodyMinRate, 100)
+	c.TunnelIdle = cmp.Or(c.TunnelIdle, 5*time.Minute)
+	c.StreamWindow = cmp.Or(c.StreamWindow, 64<<10)
+	c.ConnWindow = cmp.Or(c.ConnWindow, 1<<20)
+	c.Backlog = cmp.Or(c.Backlog, 1<<20)
+	c.UnreadBytes = cmp.Or(c.UnreadBytes, 64<<10)
+	c.Resets = cmp.Or(c.Resets, 1000)
+	c.Controls = cmp.Or(c.Controls, 10000)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return c
-}
-
-func fill[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
