@@ -22,7 +22,11 @@ type Body struct {
 	chunks  [][]byte    // nil entries are not in memory
 	held    int64       // bytes that the chunks take, rounded as the allocator does
 
-	used  *atomic.Uint32 // the disk tier's mark of use; nil when it does not hold the body
+	length bool // it has none: of a Virtual, where its size is all that counts
+
+	passed bool // the disk was asked before it was whole, and did not choose it
+
+	used  *atomic.Uint32 // the disk tier's count of uses; nil when it does not hold the body
 	spilt *spilling      // how its chunks came to disk before its commit; nil when they did not
 }
 
@@ -93,6 +97,9 @@ func (b *Body) Chunk(i int) []byte {
 
 // InMemory says whether every chunk is in memory.
 func (b *Body) InMemory() bool {
+	if b.length {
+		return true
+	}
 	if len(b.chunks) != b.Chunks() {
 		return false
 	}

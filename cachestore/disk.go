@@ -32,6 +32,12 @@ type DiskConfig struct {
 	// Queue is how many bytes may wait for all writers together; 32 MiB. What
 	// finds its shard's part full is not written.
 	Queue int64
+	// Admission says what is written: all that comes, or what sz2 chooses.
+	Admission Admission
+	// Objective is what the choice of what goes is to make small.
+	Objective Objective
+	// NoReturners leaves out of sz2 what its like did.
+	NoReturners bool
 	// Reads is how many chunks a shard reads at once; 32.
 	Reads int
 	// Seed keys the hashes of primary keys.
@@ -55,6 +61,7 @@ const MinDisk = 4 << 20
 const (
 	defaultShards = 4
 	maxShards     = 32
+	mostShare     = 2 // the largest body is half of a shard
 	defaultQueue  = 32 << 20
 	defaultReads  = 32
 	maxLives      = 127              // openings of shards that BodyIDs can tell apart
@@ -86,11 +93,12 @@ type Disk struct {
 
 	turns   chan struct{}                     // a token for each writer that commits; see turn
 	account atomic.Pointer[func(bytes int64)] // hears of the memory that indexes take
+	memory  int64                             // bytes of the tier above; guarded by mu
 
 	readWaits                 atomic.Uint64
 	reads, readBytes, commits atomic.Uint64
 	storedN, storedBytes      atomic.Uint64
-	reinserted, promoted      atomic.Uint64
+	promoted, keptBytes       atomic.Uint64
 	quarantined               atomic.Uint64
 	longest                   atomic.Int64
 	evicted                   [DiskEvictions]atomic.Uint64
@@ -194,14 +202,17 @@ func (d *Disk) committed(took time.Duration) {
 	}
 }
 
-// countIn says who hears of the memory that the indexes take.
-func (d *Disk) countIn(account func(bytes int64)) {
+// under says how large the tier above is, and who hears of the memory that the
+// indexes take.
+func (d *Disk) under(memory int64, account func(bytes int64)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.memory = memory
 	d.account.Store(&account)
 	for n := range d.shards {
 		if s := d.shards[n].Load(); s != nil {
 			s.mu.Lock()
+			s.choice.size(d.memory, d.config.Size, len(d.shards))
 			s.countLocked()
 			s.mu.Unlock()
 		}

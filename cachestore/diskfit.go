@@ -61,10 +61,10 @@ func (s *diskShard) mustShed(j *job) bool {
 
 // evictableLocked says whether anything is stored that the next batch could evict.
 func (s *diskShard) evictableLocked() bool {
-	for r := s.index.oldest(); r != 0; r = s.index.younger(r) {
-		if s.pending[r] == nil {
-			return true
-		}
-	}
-	return false
+	any := false
+	s.index.each(func(r ref) (more bool) {
+		any = s.pending[r] == nil
+		return !any
+	})
+	return any
 }

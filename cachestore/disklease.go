@@ -33,7 +33,9 @@ func (s *diskShard) lend(id BodyID) (r ref, l *lease, in indexed, ok bool) {
 		s.leases[r] = l
 	}
 	l.readers++
-	s.index.used(r).Store(1)
+	if l.readers == 1 {
+		s.choice.back(in.Body, in.Uses)
+	}
 	return r, l, in, true
 }
 

@@ -127,7 +127,6 @@ func bootID() string {
 // is in use. What was stored under a key meanwhile is newer than what is found.
 func (s *diskShard) loadIndex(until uint64) {
 	from, objects := uint64(0), 0
-	last := ref(0) // what is stored meanwhile is younger than all that is read
 	for from < until && !s.isGone() && !s.d.stopping() {
 		batch := make([]indexed, 0, loadBatch)
 		next := until
@@ -147,7 +146,7 @@ func (s *diskShard) loadIndex(until uint64) {
 			break
 		}
 		for slice := range slices.Chunk(batch, lockSlice) {
-			last = s.addLoaded(last, slice)
+			s.addLoaded(slice)
 		}
 		objects += len(batch)
 		from = next
@@ -171,12 +170,11 @@ func (s *diskShard) readLoaded(id uint64, value []byte) indexed {
 	if err != nil {
 		return damaged
 	}
-	return indexed{Hash: key.Hash, ID: id, Body: front.BodySize, Meta: uint32(len(value)), Expires: front.Expires}
+	return indexed{Hash: key.Hash, ID: id, Body: front.BodySize, Meta: uint32(len(value)), Expires: front.Expires, Uses: 1}
 }
 
-// addLoaded puts records into the index, behind the last one, that nothing newer
-// has replaced.
-func (s *diskShard) addLoaded(last ref, batch []indexed) ref {
+// addLoaded puts records into the index that nothing newer has replaced.
+func (s *diskShard) addLoaded(batch []indexed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, o := range batch {
@@ -189,17 +187,16 @@ func (s *diskShard) addLoaded(last ref, batch []indexed) ref {
 			s.d.drop(DiskDropLoading)
 			s.dropID(o.ID)
 		default:
-			r := s.index.addBehind(last, o)
+			r := s.index.add(o)
 			if r == 0 {
 				s.d.drop(DiskDropQueue)
 				s.dropID(o.ID)
 				continue
 			}
-			last = r
+			s.index.rank(r)
 		}
 	}
 	s.countLocked()
-	return last
 }
 
 // newEpoch is a random one.

@@ -146,7 +146,7 @@ func (s *diskShard) dress(r ref, rec *metaRecord) *Variant {
 	v.Body = hollowBody(s.bodyID(r), rec.BodySize, rec.Trailer)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	v.Body.used = s.index.used(r)
+	v.Body.used = s.index.uses(r)
 	if rec.PurgeGen != s.state.PurgeGen {
 		// Its number is of another log, or of one that has lost purges.
 		v.Life = v.Life.Distrusted()

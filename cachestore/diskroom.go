@@ -1,33 +1,17 @@
 package cachestore
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
-// move is an object that was used and goes round again: it gets a new id, so
-// that what is old on disk is what nobody asks for.
-type move struct {
-	ref      ref
-	from, to uint64
-	meta     []byte // its record under the new id
-	body     *Body  // in memory
-	hold     *change
-}
-
-const (
-	moveMost    = 1 << 20 // bytes of the largest body that is copied; a larger one goes round where it is
-	spareMost   = 256     // used objects that one transaction passes over
-	widenAtMost = 8 << 20 // bytes that are freed when the file is at its largest
-)
+const widenAtMost = 8 << 20 // bytes that are freed when the file is at its largest
 
 // usedLocked is what the quota counts: what is stored, bodies that are not
 // committed yet, and what is deleted but still read.
 func (s *diskShard) usedLocked() int64 { return s.liveLocked() + s.loose + s.held }
 
 // makeRoom takes objects out of the index until the job's bytes fit into the
-// quota: those that are of no use any more, then in the order of their ids, and
-// used ones only when no others are left.
+// quota: those that are of no use any more, then those that are worth least. What
+// is to be written has no place in the order yet, or it might be its own victim,
+// and what is large and asked for often would never come in.
 func (s *diskShard) makeRoom(j *job) {
 	room := s.quota - j.need
 	for more := true; more; {
@@ -35,72 +19,44 @@ func (s *diskShard) makeRoom(j *job) {
 		more = s.evictExpiredLocked(j, room)
 		s.mu.Unlock()
 	}
-	s.walk(j, &roomWalk{room: room, budget: min(j.need, commitBytes/2), why: DiskEvictedOldest})
+	s.shed(j, room, DiskEvictedLeast)
 }
 
-// walk goes over the objects until there is room, a slice at a time.
-func (s *diskShard) walk(j *job, w *roomWalk) {
-	for begun, more := false, true; more; begun = true {
+// shed takes out what is worth least until at most room bytes are used, a slice
+// at a time. What is being read, or written anew, is spared.
+func (s *diskShard) shed(j *job, room int64, why DiskEviction) {
+	var spared []ref
+	for more := true; more; {
 		s.mu.Lock()
-		if !begun || w.at != 0 && s.index.find(w.at) == nil { // the first, or gone meanwhile
-			w.at = s.index.oldest()
+		more = s.shedLocked(j, room, why, &spared)
+		if !more {
+			for _, r := range spared {
+				s.index.rank(r)
+			}
 		}
-		more = s.walkLocked(j, w)
 		s.mu.Unlock()
 	}
 }
 
-// roomWalk is how far makeRoom has come.
-type roomWalk struct {
-	room   int64 // bytes that may stay
-	budget int64 // bytes that may be copied
-	spared int
-	all    bool // the second time round: use does not count
-	at     ref  // the next object
-	why    DiskEviction
-}
-
-// walkLocked deals with a slice of the objects.
-func (s *diskShard) walkLocked(j *job, w *roomWalk) (more bool) {
+func (s *diskShard) shedLocked(j *job, room int64, why DiskEviction, spared *[]ref) (more bool) {
 	for range lockSlice {
-		switch {
-		case s.usedLocked() <= w.room || s.pacedLocked(j):
+		if s.usedLocked() <= room || s.pacedLocked(j) {
 			return false
-		case w.at == 0 && w.all:
-			return false
-		case w.at == 0:
-			w.at, w.all = s.index.oldest(), true
-			continue
 		}
-		r := w.at
-		w.at = s.index.younger(r)
+		r, again := s.index.least(lockSlice)
 		switch {
-		case s.leases[r] != nil || s.pending[r] != nil || j.moving(r):
-		case !w.all && w.spared < spareMost && s.index.wasUsed(r):
-			s.spareLocked(j, w, r)
+		case again:
+			return true
+		case r == 0:
+			return false
+		case s.leases[r] != nil || s.pending[r] != nil:
+			s.index.unrank(r)
+			*spared = append(*spared, r)
 		default:
-			s.evictLocked(j, r, w.why)
+			s.evictLocked(j, r, why)
 		}
 	}
 	return true
-}
-
-// spareLocked lets a used object go round again.
-func (s *diskShard) spareLocked(j *job, w *roomWalk, r ref) {
-	w.spared++
-	in, _ := s.index.get(r)
-	if in.Body > moveMost || in.Body > w.budget {
-		s.index.renew(r)
-		return
-	}
-	s.index.unuse(r)
-	w.budget -= diskBytes(in.Body, in.Meta)
-	j.moves = append(j.moves, &move{ref: r, from: in.ID})
-}
-
-// moving says whether an object is to be copied.
-func (j *job) moving(r ref) bool {
-	return slices.ContainsFunc(j.moves, func(m *move) bool { return m.ref == r })
 }
 
 // evictExpiredLocked takes out a slice of what is of no use any more.
@@ -126,6 +82,10 @@ func (s *diskShard) evictLocked(j *job, r ref, why DiskEviction) {
 		return
 	}
 	s.d.evicted[why].Add(1)
+	if why == DiskEvictedLeast || why == DiskEvictedFile {
+		s.index.sink(r)
+		s.choice.evicted(in.Hash, in.Body, in.Uses)
+	}
 	if s.leases[r] != nil {
 		s.dropLocked(r)
 		return
@@ -141,7 +101,7 @@ func (s *diskShard) widen(j *job) error {
 	s.mu.RLock()
 	goal := s.usedLocked() - max(j.need, widenAtMost)
 	s.mu.RUnlock()
-	s.walk(j, &roomWalk{room: goal, all: true, why: DiskEvictedFile})
+	s.shed(j, goal, DiskEvictedFile)
 	only := &job{drops: j.drops, state: j.state}
 	err := s.apply(only)
 	if err != nil {
@@ -155,66 +115,6 @@ func (s *diskShard) widen(j *job) error {
 // seconds32 is a time in Unix seconds, within 32 bits.
 func seconds32(nanos int64) uint32 {
 	return uint32(min(max(nanos/1e9, 0), math.MaxUint32-1))
-}
-
-// readMoves brings into memory what is to be copied. What cannot be read stays
-// where it is.
-func (s *diskShard) readMoves(j *job) {
-	kept := j.moves[:0]
-	for _, m := range j.moves {
-		v, order, key, err := s.readObject(m.ref, m.from)
-		if err != nil {
-			continue
-		}
-		if m.body, err = s.readBody(m.from, v.Body); err != nil {
-			continue
-		}
-		s.mu.Lock()
-		if in, ok := s.index.get(m.ref); ok && in.ID == m.from && s.pending[m.ref] == nil && !s.deferredLocked(m.ref) {
-			m.to = s.nextIDLocked()
-			j.state.NextID = s.state.NextID
-			v.Body = m.body
-			m.hold = &change{kind: changePut, taken: true, ref: m.ref, v: v, body: m.body, key: key, order: order}
-			m.meta, err = appendMeta(nil, s.seal, m.to, &metaRecord{
-				Order: order, PurgeGen: s.state.PurgeGen, Variant: v, BodySize: v.Body.Size, Trailer: v.Body.Trailer, Full: key.Full,
-			})
-			if err == nil { // it was written once, so it is within the limits
-				s.pending[m.ref] = m.hold
-				kept = append(kept, m)
-			}
-		}
-		s.mu.Unlock()
-	}
-	j.moves = kept
-}
-
-func (w *pen) move(m *move) error {
-	before := w.deletes
-	w.deletes = 0 // one small body is always deleted as a whole
-	if err := w.drop(&change{id: m.from}); err != nil {
-		return err
-	}
-	w.deletes = before
-	if err := w.objects.Put(idKey(nil, m.to), m.meta); err != nil {
-		return err
-	}
-	return w.body(m.to, m.body)
-}
-
-// settleMovesLocked gives what was copied its new id.
-func (s *diskShard) settleMovesLocked(j *job, err error) {
-	for _, m := range j.moves {
-		if s.pending[m.ref] == m.hold {
-			delete(s.pending, m.ref)
-		}
-		if err == nil && s.index.move(m.ref, m.to) {
-			s.d.reinserted.Add(1)
-			continue
-		}
-		// It was deleted meanwhile, or a commit that failed at its very end has
-		// left the copy in the file.
-		s.dropID(m.to)
-	}
 }
 
 // warm reads what new ids and the deletions will touch, so that the mapping's faults find it

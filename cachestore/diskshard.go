@@ -31,6 +31,7 @@ type diskShard struct {
 
 	mu       sync.RWMutex
 	index    *index
+	choice   choice
 	state    shardState // as the next commit writes it
 	loading  bool
 	touched  map[policy.Hash]struct{} // keys that changed while it loads; nil afterwards
@@ -105,14 +106,8 @@ func (s *diskShard) follow(k policy.Key, old, new *Resource) {
 	if s.retired.Load() {
 		return
 	}
-	*s.slotLocked(k.Hash)++
-	s.touchLocked(k.Hash)
-	s.refs = s.index.of(k.Hash, s.refs[:0])
-	for _, r := range s.refs {
-		if !new.hasBody(s.bodyID(r)) {
-			s.dropLocked(r)
-		}
-	}
+	s.changedLocked(k.Hash)
+	s.dropOthersLocked(k.Hash, new)
 	if new == nil {
 		return
 	}
@@ -137,7 +132,7 @@ func (s *diskShard) countLocked() {
 	if account == nil || s.retired.Load() {
 		return
 	}
-	if n := s.index.memory(); n != s.counted {
+	if n := s.index.memory() + s.choice.ghosts.memory(); n != s.counted {
 		(*account)(n - s.counted)
 		s.counted = n
 	}
@@ -160,42 +155,121 @@ func (s *diskShard) touchLocked(h policy.Hash) {
 	}
 }
 
-// putLocked queues a variant that is new, unless there is no room. It gives its
-// body the ID.
+// chooseLocked says whether a body that comes from the origin is to be written,
+// and how often it was asked for as far as is known.
+func (s *diskShard) chooseLocked(h policy.Hash, size int64) (uses uint32, taken bool) {
+	uses, taken = s.choice.fill(h, size)
+	if !taken {
+		s.d.drop(DiskDropChoice)
+	}
+	return uses, taken
+}
+
+// putLocked queues a variant that is new, if it is chosen and there is room. It
+// gives its body the ID.
 func (s *diskShard) putLocked(k policy.Key, v *Variant) {
 	b := v.Body
+	if s.refusesLocked(b) {
+		return
+	}
+	if b.spilt != nil { // it was chosen before it came
+		s.queueLocked(k, v, b.spilt.uses)
+		return
+	}
+	if uses, taken := s.chooseLocked(k.Hash, b.Size); taken {
+		s.queueLocked(k, v, uses)
+	}
+}
+
+// refusesLocked says whether a body cannot be written, whoever would choose it.
+func (s *diskShard) refusesLocked(b *Body) bool {
 	switch {
 	case b.Size > s.most:
 		s.d.drop(DiskDropTooLarge)
-		return
 	case s.restingLocked():
 		s.d.drop(DiskDropResting)
-		return
-	case b.spilt == nil && !b.InMemory():
-		return
+	case b.spilt == nil && (b.passed || !b.InMemory()):
+	default:
+		return false
 	}
+	return true
+}
+
+// queueLocked queues a variant that is chosen, unless there is no room.
+func (s *diskShard) queueLocked(k policy.Key, v *Variant, uses uint32) (queued bool) {
+	b := v.Body
 	c := &change{kind: changePut, spill: b.spilt, v: v, body: b, key: k, order: s.nextOrderLocked()}
 	if b.spilt != nil {
 		c.id = b.spilt.id
 	} else {
 		c.id, c.bytes = s.nextIDLocked(), b.Size+putBytes
 	}
-	c.ref = s.index.add(indexed{Hash: k.Hash, ID: c.id, Body: b.Size, Meta: putBytes, Expires: expiresOf(v)})
+	c.ref = s.index.add(indexed{Hash: k.Hash, ID: c.id, Body: b.Size, Meta: putBytes, Expires: expiresOf(v), Uses: uses})
 	if c.ref == 0 {
 		s.d.drop(DiskDropQueue)
-		return
+		return false
 	}
 	s.pending[c.ref] = c
 	s.countLocked()
 	if !s.queue.offer(c) {
 		delete(s.pending, c.ref)
 		s.index.remove(c.ref)
+		s.choice.evicted(k.Hash, b.Size, uses)
 		s.d.drop(DiskDropQueue)
-		return
+		return false
 	}
 	s.unsaved[c.ref] = diskBytes(b.Size, putBytes)
 	s.waiting += s.unsaved[c.ref]
-	b.ID, b.used = s.bodyID(c.ref), s.index.used(c.ref)
+	b.ID, b.used = s.bodyID(c.ref), s.index.uses(c.ref)
+	return true
+}
+
+// keep is offered variant i of r, which is what is stored under k, as it leaves
+// memory after so many hits. It returns the variant as it is on disk from now on,
+// nil when it is not.
+func (s *diskShard) keep(k policy.Key, r *Resource, i int, hits uint32) *Variant {
+	v := r.Variants[i]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.retired.Load() || hits == 0 || expiresOf(v) <= seconds32(s.d.now()) || s.refusesLocked(v.Body) {
+		return nil
+	}
+	uses, taken := s.choice.leaves(k.Hash, v.Body.Size, hits)
+	if !taken {
+		s.d.drop(DiskDropChoice)
+		return nil
+	}
+	s.changedLocked(k.Hash)
+	s.dropOthersLocked(k.Hash, r)
+	b := v.Body.with(v.Body.chunks)
+	b.ID, b.used, b.spilt = 0, nil, nil
+	v = v.over(b)
+	if !s.queueLocked(k, v, uses) {
+		return nil
+	}
+	for j := i - 1; j >= 0; j-- { // the newer ones stay the newer ones
+		if ref, ours := s.refOf(r.Variants[j].Body.ID); ours {
+			s.reviseLocked(ref, k, r.Variants[j])
+		}
+	}
+	s.d.keptBytes.Add(uint64(b.Size))
+	return v
+}
+
+// changedLocked notes that what is stored under h is changing.
+func (s *diskShard) changedLocked(h policy.Hash) {
+	*s.slotLocked(h)++
+	s.touchLocked(h)
+}
+
+// dropOthersLocked takes out what is under h and not a variant of r.
+func (s *diskShard) dropOthersLocked(h policy.Hash, r *Resource) {
+	s.refs = s.index.of(h, s.refs[:0])
+	for _, o := range s.refs {
+		if !r.hasBody(s.bodyID(o)) {
+			s.dropLocked(o)
+		}
+	}
 }
 
 // putBytes is what a record is taken to have before it is built.

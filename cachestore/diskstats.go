@@ -6,7 +6,7 @@ type DiskEviction uint8
 // Reasons for an eviction from disk.
 const (
 	DiskEvictedExpired DiskEviction = iota // of no use any more: beyond every stale window, no validator
-	DiskEvictedOldest                      // live bytes were over the quota, it was the oldest without a use
+	DiskEvictedLeast                       // live bytes were over the quota, it was worth least
 	DiskEvictedFile                        // the file was at its largest
 	DiskEvictedBroken                      // its bytes disagreed with their checksum
 
@@ -18,7 +18,7 @@ const DiskEvictions = int(diskEvictions)
 
 // String gives the reason as metrics print it.
 func (e DiskEviction) String() string {
-	return [...]string{"expired", "oldest", "file", "broken"}[e]
+	return [...]string{"expired", "least", "file", "broken"}[e]
 }
 
 // DiskDrop is the reason why something was not written, or not read.
@@ -32,6 +32,7 @@ const (
 	DiskDropWrite                    // the commit failed
 	DiskDropRead                     // a read failed: the shard is broken or the file is cut
 	DiskDropLease                    // a reader was cut off: what it read had to make room
+	DiskDropChoice                   // not chosen: what is there is worth more
 	DiskDropLoading                  // replaced or deleted before the start had read its record
 
 	diskDrops
@@ -42,7 +43,7 @@ const DiskDrops = int(diskDrops)
 
 // String gives the reason as metrics print it.
 func (d DiskDrop) String() string {
-	return [...]string{"too_large", "queue", "resting", "write_error", "read_error", "lease", "loading"}[d]
+	return [...]string{"too_large", "queue", "resting", "write_error", "read_error", "lease", "not_chosen", "loading"}[d]
 }
 
 // DiskStats is a snapshot of the disk tier. Bytes are bytes on disk unless said
@@ -55,7 +56,7 @@ type DiskStats struct {
 	Most  int64 // the files are never larger
 
 	Objects    int64
-	Index      int64 // bytes of memory that the index takes
+	Index      int64 // bytes of memory that the index takes, and what is known of others
 	Queued     int64 // bytes that wait for the writers
 	QueueLimit int64
 	Leases     int64 // bodies that are being read now
@@ -64,7 +65,6 @@ type DiskStats struct {
 	ReadWaits               uint64 // reads that waited because as many ran at once as may
 	Commits                 uint64 // synced transactions
 	Stored, StoredBytes     uint64 // objects written, and the bytes of their bodies and records
-	Reinserted              uint64 // objects that were used and went round again
 	Promoted                uint64 // bodies that came up to memory
 	Quarantined             uint64 // shards set aside as broken
 	Evicted                 [DiskEvictions]uint64

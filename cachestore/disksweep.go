@@ -228,11 +228,16 @@ func (s *diskShard) refLocked(h policy.Hash, id uint64) ref {
 func (s *diskShard) forgetID(id uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for r := s.index.oldest(); r != 0; r = s.index.younger(r) {
+	found := ref(0)
+	s.index.each(func(r ref) (more bool) {
 		if in, _ := s.index.get(r); in.ID == id {
-			s.dropLocked(r)
-			return
+			found = r
 		}
+		return found == 0
+	})
+	if found != 0 {
+		s.dropLocked(found)
+		return
 	}
 	s.dropID(id)
 }

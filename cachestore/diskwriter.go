@@ -161,7 +161,6 @@ type job struct {
 	puts  []*change // puts, revisions and chunks that are still wanted, in order
 	metas [][]byte  // for each of them: its record; nil for a chunk
 	drops []*change // wanted ones and those that make room
-	moves []*move
 	state shardState
 	need  int64 // bytes that the puts take
 
@@ -182,7 +181,6 @@ func (s *diskShard) prepare(batch []*change) *job {
 			j.state.Swept = max(j.state.Swept, c.swept)
 		}
 	}
-	s.readMoves(j)
 	return j
 }
 
@@ -264,7 +262,7 @@ func (s *diskShard) recordAll(j *job, records []metaRecord) {
 func (s *diskShard) apply(j *job) error {
 	s.warm(j.drops)
 	write := s.file.update
-	if len(j.puts)+len(j.moves) == 0 {
+	if len(j.puts) == 0 {
 		write = s.file.shrink
 	}
 	defer s.d.turn(s.gone)()
@@ -272,11 +270,6 @@ func (s *diskShard) apply(j *job) error {
 		w := newPen(tx, s.seal)
 		for _, c := range j.drops {
 			if err := w.drop(c); err != nil {
-				return err
-			}
-		}
-		for _, m := range j.moves {
-			if err := w.move(m); err != nil {
 				return err
 			}
 		}
@@ -300,7 +293,6 @@ func (s *diskShard) settle(j *job, err error) {
 	for _, c := range j.refused {
 		s.settlePutLocked(c, 0, errRecord)
 	}
-	s.settleMovesLocked(j, err)
 	if err == nil {
 		s.state.Swept = max(s.state.Swept, j.state.Swept)
 	}
@@ -357,6 +349,9 @@ func (s *diskShard) settlePutLocked(c *change, meta int, err error) {
 	if s.pending[c.ref] == c {
 		delete(s.pending, c.ref)
 		s.index.revise(c.ref, uint32(meta), expiresOf(c.v))
+	}
+	if c.kind == changePut {
+		s.index.rank(c.ref)
 	}
 }
 

@@ -18,11 +18,11 @@ type entry struct {
 	hits  atomic.Uint32 // a hit is one add here
 	place atomic.Uint32 // a place
 
-	// Of the window, under its mutex.
+	class uint8 // of its size
+
+	// Of the window, and of the class after it, under their mutexes.
 	prev, next *entry
 	seen       uint32 // hits when it last came by; more now means visited
-
-	handSeen uint32 // the same for the hand, under the mutex of eviction
 }
 
 // place says which part of the tier holds an entry.
@@ -51,5 +51,5 @@ func newEntry(k policy.Key, v *Variant) *entry {
 		id ^= maphash.Bytes(selectorSeed, v.Selector)
 	}
 	size := v.Size() + resourceBytes + rounded(int64(len(k.Full))) + pointerBytes
-	return &entry{key: k, id: id, size: size}
+	return &entry{key: k, id: id, size: size, class: classOf(size)}
 }

@@ -39,7 +39,7 @@ func (m *Memory) makeRoom(limit int64) (enough bool) {
 	if m.bytes.used.Load() <= limit {
 		return true
 	}
-	m.main.settle()
+	m.settle()
 	m.carryOutLocked()
 	return m.handLocked(limit)
 }
@@ -68,51 +68,53 @@ func (m *Memory) carryOutLocked() {
 	})
 }
 
-const handReach = 16 // resources of a shard that the hand looks at in one visit
+// settle waits until every Ristretto has decided on all that was offered.
+func (m *Memory) settle() {
+	for i := range m.main {
+		m.main[i].settle()
+	}
+}
 
-// handLocked goes over the table, a few resources a shard, and evicts variants
-// that were not used since it last saw them, until the bytes are within limit.
-// After two rounds that freed nothing it spares nobody.
+// handLocked evicts until the bytes are within limit: from the class that holds
+// most over what it may, in the order in which its entries came, what was not
+// used since it came by last; and from the window when the classes have nothing
+// to give. After a round of a class that freed nothing it has nothing.
 func (m *Memory) handLocked(limit int64) (enough bool) {
-	var some []*Resource
+	var empty [classes]bool
 	idle := 0
 	for m.bytes.used.Load() > limit {
-		if idle > 4*tableShards {
-			return false
+		c := m.mostOver(&empty)
+		if c == nil {
+			return m.handOverWindowLocked(limit)
 		}
-		some = m.table.shards[m.hand].appendTo(some[:0], handReach)
-		m.hand = (m.hand + 1) % tableShards
-		idle++
-		for _, r := range some {
-			if m.handOverLocked(r, idle > 2*tableShards) {
-				idle = 0
-			}
-			if m.bytes.used.Load() <= limit {
-				break
-			}
+		e := c.candidate(handReach)
+		switch {
+		case e != nil && m.evict(e):
+			m.evicted[EvictedHand].Add(1)
+			idle = 0
+		case e == nil || idle > c.length():
+			empty[c.number] = true
+			idle = 0
+		default:
+			idle++
 		}
 	}
 	return true
 }
 
-// handOverLocked evicts one variant of r, the oldest that has no use to show.
-func (m *Memory) handOverLocked(r *Resource, spareNobody bool) (evicted bool) {
-	for i := len(r.Variants) - 1; i >= 0; i-- {
-		e := r.Variants[i].place.Load()
-		if e == nil {
-			continue
-		}
-		hits := e.hits.Load()
-		if hits != e.handSeen && !spareNobody {
-			e.handSeen = hits
-			continue
-		}
-		if m.evict(e) {
-			m.evicted[EvictedHand].Add(1)
+const handReach = 64 // used entries that the hand spares before it spares nobody
+
+// handOverWindowLocked is the last resort: what is new goes, too.
+func (m *Memory) handOverWindowLocked(limit int64) (enough bool) {
+	for range m.window.length() {
+		if m.bytes.used.Load() <= limit {
 			return true
 		}
+		if e := m.window.oldest(); e != nil && m.evict(e) {
+			m.evicted[EvictedHand].Add(1)
+		}
 	}
-	return false
+	return m.bytes.used.Load() <= limit
 }
 
 // evict takes the variant of an entry out of memory. It finds it by pointer: a
@@ -129,8 +131,8 @@ func (m *Memory) evict(e *entry) (evicted bool) {
 			return false
 		}
 		rest, how := r.Without(r.Variants[i]), swapping{}
-		if m.below != nil && m.below.holds(r.Variants[i].Body) {
-			if rest = m.lowered(r, i); rest == r {
+		if low := m.keptBelow(e, r, i); low != nil {
+			if rest = m.lowered(r, i, low); rest == r {
 				return false
 			}
 			how.quiet = true
@@ -141,10 +143,23 @@ func (m *Memory) evict(e *entry) (evicted bool) {
 	}
 }
 
-// lowered is r once variant i is only below: with a hollow one in its place as
-// long as another one's body is here, so that whoever finds r here finds all of
-// it. It is r itself when nothing can be let go.
-func (m *Memory) lowered(r *Resource, i int) *Resource {
+// keptBelow is variant i of r as the tier below has it, or takes it now; nil when
+// it does not.
+func (m *Memory) keptBelow(e *entry, r *Resource, i int) (low *Variant) {
+	switch v := r.Variants[i]; {
+	case m.below == nil:
+		return nil
+	case m.below.holds(v.Body):
+		return v
+	}
+	m.table.during(e.key, r, func() { low = m.below.keep(e.key, r, i, e.hits.Load()) })
+	return low
+}
+
+// lowered is r once variant i is only below, where it is low: with a hollow one in
+// its place as long as another one's body is here, so that whoever finds r here
+// finds all of it. It is r itself when nothing can be let go.
+func (m *Memory) lowered(r *Resource, i int, low *Variant) *Resource {
 	solid := func(v *Variant) bool { return v.Body.InMemory() && v.Body.Size > 0 }
 	others := false
 	for j, v := range r.Variants {
@@ -157,7 +172,7 @@ func (m *Memory) lowered(r *Resource, i int) *Resource {
 		return r
 	}
 	n := &Resource{Key: r.Key, Variants: slices.Clone(r.Variants)}
-	n.Variants[i] = r.Variants[i].hollow()
+	n.Variants[i] = low.hollow()
 	return n
 }
 
@@ -167,7 +182,9 @@ func (m *Memory) drop(e *entry) {
 	case placeWindow:
 		m.window.remove(e)
 	case placeMain:
-		m.main.remove(e)
+		m.main[e.class].remove(e, true)
+	case placeLoose, placeLeaving:
+		m.main[e.class].remove(e, false)
 	}
 }
 
@@ -316,17 +333,18 @@ func (m *Memory) enter(old, new *Resource, fresh []*entry) {
 	m.resources.Add(1)
 	m.variants.Add(int64(len(new.Variants)))
 	for _, e := range fresh {
-		m.main.count(e.id)
+		m.main[e.class].count(e.id)
 		m.window.push(e)
 	}
 	if len(fresh) == 0 {
 		return
 	}
 	for _, e := range m.window.shrink(m.windowLimit(), nil) {
-		if !m.main.offer(e) {
+		if !m.main[e.class].offer(e) {
 			m.dropped[DropSet].Add(1)
 		}
 	}
+	m.rebalance(false)
 	if m.bytes.used.Load() > m.bytes.ease {
 		m.wake()
 	}

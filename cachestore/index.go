@@ -7,8 +7,8 @@ import (
 	"edgecache/policy"
 )
 
-// index is what one shard of the disk tier knows in memory of its objects: 76 bytes an
-// object (64 of its slot, 8 of the table, 4 of the heap), under 400 KiB of blocks that
+// index is what one shard of the disk tier knows in memory of its objects: 88 bytes an
+// object (72 of its slot, 8 of the table, 4 of each heap), under 450 KiB of blocks that
 // are not full, and no pointer but those to blocks, so that ten million objects cost the
 // collector nothing. No block is ever copied to grow: an add waits at most for a new one
 // of each kind and for a longer list of them, 40 KB at ten million objects.
@@ -18,11 +18,11 @@ import (
 type index struct {
 	slots  slots
 	chains chains
-	due    deadlines
+	due    ranking
+	order  worthOrder
 
-	front, back uint32 // the oldest and the youngest of the order
-	visible     int
-	body, meta  int64 // bytes of what is visible
+	visible    int
+	body, meta int64 // bytes of what is visible
 }
 
 // indexed is what the index keeps of one object.
@@ -32,40 +32,15 @@ type indexed struct {
 	Body    int64       // bytes of its body
 	Meta    uint32      // bytes of its meta record
 	Expires uint32      // Unix seconds from which it is of no use, or never
+	Uses    uint32      // how often it was asked for
 }
 
 // never is the Expires of what stays of use for ever.
 const never = math.MaxUint32
 
-// add takes in an object at the young end of the order. It returns 0 when the index has
-// as many objects as it can number, those that are hidden included.
+// add takes in an object, which has no place in the order before rank. It returns 0
+// when the index has as many objects as it can number, those that are hidden included.
 func (x *index) add(o indexed) ref {
-	n := x.place(o)
-	if n == 0 {
-		return 0
-	}
-	x.linkYoung(n)
-	return x.slots.ref(n)
-}
-
-// addBehind is add behind another object, at the old end when r is none or gone: a
-// shard that is read back from its oldest object on keeps the order while new ones
-// are added at the young end.
-func (x *index) addBehind(r ref, o indexed) ref {
-	n := x.place(o)
-	if n == 0 {
-		return 0
-	}
-	if before := x.find(r); before != nil {
-		x.linkBehind(r.slot(), n)
-	} else {
-		x.linkOld(n)
-	}
-	return x.slots.ref(n)
-}
-
-// place gives o a slot, and a place in the table and the heap, but not in the order.
-func (x *index) place(o indexed) uint32 {
 	n := x.slots.take()
 	if n == 0 {
 		return 0
@@ -73,7 +48,7 @@ func (x *index) place(o indexed) uint32 {
 	s := x.slots.at(n)
 	s.hash, s.id, s.body, s.meta, s.expires = o.Hash, o.ID, o.Body, o.Meta, o.Expires
 	s.setStage(stageVisible)
-	s.used.Store(0)
+	s.uses.Store(o.Uses)
 	x.chains.insert(&x.slots, n)
 	if o.Expires != never {
 		x.due.push(&x.slots, n)
@@ -81,7 +56,7 @@ func (x *index) place(o indexed) uint32 {
 	x.visible++
 	x.body += o.Body
 	x.meta += int64(o.Meta)
-	return n
+	return x.slots.ref(n)
 }
 
 // get returns what is known of an object, a hidden one too.
@@ -90,7 +65,7 @@ func (x *index) get(r ref) (o indexed, ok bool) {
 	if s == nil {
 		return indexed{}, false
 	}
-	return indexed{s.hash, s.id, s.body, s.meta, s.expires}, true
+	return indexed{s.hash, s.id, s.body, s.meta, s.expires, s.uses.Load()}, true
 }
 
 // of appends to dst all visible objects with the hash, in no order.
@@ -117,7 +92,7 @@ func (x *index) has(h policy.Hash) bool {
 	return false
 }
 
-// hide takes a visible object out of everything but its slot: only get and used still
+// hide takes a visible object out of everything but its slot: only get and uses still
 // answer, for a reader that is not done. Its bytes count no more. free must follow.
 func (x *index) hide(r ref) (hidden bool) {
 	s := x.find(r)
@@ -126,10 +101,8 @@ func (x *index) hide(r ref) (hidden bool) {
 	}
 	n := r.slot()
 	x.chains.remove(&x.slots, n)
-	x.unlink(s)
-	if s.due != 0 {
-		x.due.remove(&x.slots, n)
-	}
+	x.order.heap.remove(&x.slots, n)
+	x.due.remove(&x.slots, n)
 	x.visible--
 	x.body -= s.body
 	x.meta -= int64(s.meta)
@@ -152,20 +125,6 @@ func (x *index) remove(r ref) (removed bool) {
 	return x.hide(r) && x.free(r)
 }
 
-// move is for an object that was written again under a higher id: it goes to the young
-// end of the order and has its use still before it.
-func (x *index) move(r ref, id uint64) (moved bool) {
-	s := x.find(r)
-	if s == nil {
-		return false
-	}
-	x.unlink(s)
-	x.linkYoung(r.slot())
-	s.id = id
-	s.used.Store(0)
-	return true
-}
-
 // revise is for a visible object whose meta record was replaced.
 func (x *index) revise(r ref, meta, expires uint32) (revised bool) {
 	s := x.find(r)
@@ -186,30 +145,17 @@ func (x *index) revise(r ref, meta, expires uint32) (revised bool) {
 	return true
 }
 
-// renew lets a visible object that stays where it is on disk go to the young end of the
-// order, with its use still before it.
-func (x *index) renew(r ref) {
-	if s := x.find(r); s != nil {
-		x.unlink(s)
-		x.linkYoung(r.slot())
-		s.used.Store(0)
-	}
-}
-
 // shows says whether an object is visible.
 func (x *index) shows(r ref) bool { return x.find(r) != nil }
 
-// oldest is where a walk over the visible objects begins; 0 when there are none.
-func (x *index) oldest() ref { return x.slots.ref(x.front) }
-
-// younger is the one that was placed next after r; 0 after the youngest, and when r is
-// not visible any more.
-func (x *index) younger(r ref) ref {
-	s := x.find(r)
-	if s == nil {
-		return 0
+// each calls f for the objects that have a place in the order, until f says false. f
+// must not change the order.
+func (x *index) each(f func(ref) (more bool)) {
+	for p := range x.order.heap.heap.len {
+		if !f(x.slots.ref(*x.order.heap.heap.at(p))) {
+			return
+		}
 	}
-	return x.slots.ref(s.newer)
 }
 
 // expired returns the object that expires first, if that is not after now. It keeps no
@@ -222,28 +168,15 @@ func (x *index) expired(now uint32) (r ref, ok bool) {
 	return x.slots.ref(n), true
 }
 
-// used returns the mark of an object's use, nil for none. Whoever has it may set it at
+// uses returns the count of an object's uses, nil for none. Whoever has it may add to it at
 // any time and without the shard's mutex: the memory stays that of a slot. If the slot
-// was reused meanwhile, some other object lives a little longer.
-func (x *index) used(r ref) *atomic.Uint32 {
+// was reused meanwhile, some other object is taken to be asked for more.
+func (x *index) uses(r ref) *atomic.Uint32 {
 	s := x.slots.find(r)
 	if s == nil {
 		return nil
 	}
-	return &s.used
-}
-
-// wasUsed says whether an object was used since it was added, moved or unused.
-func (x *index) wasUsed(r ref) bool {
-	s := x.slots.find(r)
-	return s != nil && s.used.Load() != 0
-}
-
-// unuse clears the mark of an object's use.
-func (x *index) unuse(r ref) {
-	if s := x.slots.find(r); s != nil {
-		s.used.Store(0)
-	}
+	return &s.uses
 }
 
 // len is how many objects are visible, hidden how many wait to be freed.
@@ -257,7 +190,8 @@ func (x *index) metaBytes() int64 { return x.meta }
 // memory is how many bytes the index takes. Slots that were freed are kept for reuse,
 // so it follows the most objects there ever were, not those there are.
 func (x *index) memory() int64 {
-	return indexBytes + x.slots.memory() + x.chains.heads.memory() + x.due.heap.memory()
+	return indexBytes + x.slots.memory() + x.chains.heads.memory() + x.due.heap.memory() +
+		x.order.heap.heap.memory()
 }
 
 // find returns the slot of a visible object, nil for any other.
@@ -267,50 +201,4 @@ func (x *index) find(r ref) *slot {
 		return nil
 	}
 	return s
-}
-
-func (x *index) linkYoung(n uint32) {
-	s := x.slots.at(n)
-	s.older, s.newer = x.back, 0
-	if x.back != 0 {
-		x.slots.at(x.back).newer = n
-	} else {
-		x.front = n
-	}
-	x.back = n
-}
-
-func (x *index) linkOld(n uint32) {
-	s := x.slots.at(n)
-	s.older, s.newer = 0, x.front
-	if x.front != 0 {
-		x.slots.at(x.front).older = n
-	} else {
-		x.back = n
-	}
-	x.front = n
-}
-
-func (x *index) linkBehind(before, n uint32) {
-	if before == x.back {
-		x.linkYoung(n)
-		return
-	}
-	b, s := x.slots.at(before), x.slots.at(n)
-	s.older, s.newer = before, b.newer
-	x.slots.at(b.newer).older = n
-	b.newer = n
-}
-
-func (x *index) unlink(s *slot) {
-	if s.older != 0 {
-		x.slots.at(s.older).newer = s.newer
-	} else {
-		x.front = s.newer
-	}
-	if s.newer != 0 {
-		x.slots.at(s.newer).older = s.older
-	} else {
-		x.back = s.older
-	}
 }

@@ -7,7 +7,7 @@ import (
 	"edgecache/policy"
 )
 
-const slotBlock = 4096 // slots; 256 KiB
+const slotBlock = 4096 // slots; 288 KiB
 
 // slots are numbered from 1; 0 is none. They stand in blocks that never move and are
 // never given back, and a slot that is free waits in a list for its next object.
@@ -19,7 +19,7 @@ type slots struct {
 	most   uint32 // no higher number is made; 0: what 32 bits can say
 }
 
-// slot is one object's line of memory: 64 bytes, no pointer.
+// slot is one object's line of memory: 72 bytes, no pointer.
 type slot struct {
 	hash    policy.Hash
 	id      uint64
@@ -27,12 +27,14 @@ type slot struct {
 	meta    uint32
 	expires uint32
 
-	next         uint32 // in its chain, or among the free
-	older, newer uint32 // in the order
-	due          uint32 // where it is in the heap, from 1; 0: it is not
+	next   uint32 // in its chain, or among the free
+	due    uint32 // its place among those that expire, from 1; 0: it has none
+	ranked uint32 // its place in the order of worth, from 1; 0: it has none
 
-	state uint32        // 24 bits of generation above 8 of stage
-	used  atomic.Uint32 // not 0: used; set without the shard's mutex
+	state  uint32        // 24 bits of generation above 8 of stage
+	uses   atomic.Uint32 // how often it was asked for; added to without the shard's mutex
+	placed uint32        // of uses: what its worth is made of
+	worth  float64
 }
 
 // stage says how much of an object is there.

@@ -48,7 +48,7 @@ func (l *ledger) takeFill(n int64) (ok bool) {
 func (m *Memory) burden(n int64) {
 	m.bytes.others.Add(n)
 	m.bytes.used.Add(n)
-	m.main.cache.UpdateMaxCost(m.mainBytes())
+	m.rebalance(true)
 	if m.bytes.used.Load() > m.bytes.ease {
 		m.wake()
 	}

@@ -13,7 +13,7 @@ import (
 
 // MinMemory is the smallest memory tier in bytes: below it the tier's own
 // counters and buffers would take more than its objects.
-const MinMemory = 2 << 20
+const MinMemory = 4 << 20
 
 // MemoryConfig says how large a memory tier is. A zero is its default.
 type MemoryConfig struct {
@@ -26,10 +26,9 @@ type MemoryConfig struct {
 	MaxObject int64
 	// MaxVariants is how many variants a resource may have; 32.
 	MaxVariants int
-	// NominalObject is the size in bytes that objects are expected to have; it
-	// decides how many counters Ristretto gets, 40 for each such object that
-	// fits. 16 KiB: a tier of 1 GiB gets 2.6 million counters, 9 MiB.
-	NominalObject int64
+
+	virtual bool // no goroutine of its own: Virtual carries out what is to be done
+	bare    bool // nothing but bodies counts
 }
 
 // Memory is the tier that holds objects in memory. A new object enters a
@@ -41,7 +40,8 @@ type Memory struct {
 	below  lower // the tier under this one; nil when there is none
 	table  table
 	window window
-	main   class
+	main   [classes]class
+	shares shares
 	bytes  ledger
 
 	leaving  chan *entry // verdicts of Ristretto that wait to be carried out
@@ -49,9 +49,9 @@ type Memory struct {
 	kick     chan struct{}
 	done     chan struct{}
 	workers  sync.WaitGroup
+	closed   atomic.Bool
 
-	eviction sync.Mutex // guards hand; one goroutine makes room at a time
-	hand     int        // the shard that the hand looks at next
+	eviction sync.Mutex // one goroutine makes room at a time
 
 	ids                 atomic.Uint64
 	resources, variants atomic.Int64
@@ -69,6 +69,10 @@ type lower interface {
 	follow(k policy.Key, old, new *Resource)
 	// holds says whether a body can be had from it.
 	holds(b *Body) bool
+	// keep is offered variant i of what is stored under k, as it leaves memory
+	// after so many hits there. It returns the variant as it is stored below from
+	// now on, nil when it is not. It is called under the lock of the table.
+	keep(k policy.Key, r *Resource, i int, hits uint32) *Variant
 	// raise brings what it has under k into memory, with hollow bodies, and
 	// returns what is stored now. It may wait for the disk.
 	raise(k policy.Key) *Resource
@@ -82,7 +86,7 @@ const (
 
 // NewMemory makes an empty memory tier. Close ends it.
 func NewMemory(c MemoryConfig) (*Memory, error) {
-	if c.Size < MinMemory {
+	if c.Size < MinMemory && !c.virtual {
 		return nil, fmt.Errorf("cachestore: memory of %d bytes is too small, the least is %d", c.Size, MinMemory)
 	}
 	if c.MaxObject == 0 {
@@ -91,26 +95,29 @@ func NewMemory(c MemoryConfig) (*Memory, error) {
 	if c.MaxVariants == 0 {
 		c.MaxVariants = MaxVariants
 	}
-	if c.NominalObject == 0 {
-		c.NominalObject = 16 << 10
-	}
 	m := &Memory{
 		config:  c,
 		leaving: make(chan *entry, leavingQueue),
 		kick:    make(chan struct{}, 1),
 		done:    make(chan struct{}),
 	}
-	counters := max(minCounters, 40*c.Size/c.NominalObject)
-	fixed := ristrettoBytes(counters) + leavingQueue*pointerBytes + tableBytes
-	if fixed > c.Size/2 {
-		return nil, fmt.Errorf("cachestore: memory of %d bytes leaves no room beside counters for objects of %d bytes",
-			c.Size, c.NominalObject)
+	fixed := int64(leavingQueue*pointerBytes + tableBytes)
+	for i := range m.main {
+		fixed += ristrettoBytes(countersOf(i, c.Size))
+	}
+	if c.bare {
+		fixed = 0
 	}
 	m.bytes.init(c.Size, fixed)
-	if err := m.main.open(m, counters, m.mainBytes()); err != nil {
-		return nil, err
+	for i := range m.main {
+		if err := m.main[i].open(m, i, countersOf(i, c.Size), m.mainBytes()/int64(classes)); err != nil {
+			m.Close()
+			return nil, err
+		}
 	}
-	m.workers.Go(m.work)
+	if !c.virtual {
+		m.workers.Go(m.work)
+	}
 	return m, nil
 }
 
@@ -145,9 +152,10 @@ func (m *Memory) Hit(_ *Resource, v *Variant) {
 	if e == nil {
 		return
 	}
-	e.hits.Add(1)
-	if u := v.Body.used; u != nil && u.Load() == 0 {
-		u.Store(1) // for the disk: an object that memory serves is not one that nobody wants
+	c := &m.main[e.class]
+	c.asked(e, e.hits.Add(1))
+	if u := v.Body.used; u != nil {
+		u.Add(1) // for the disk: an object that memory serves is not one that nobody wants
 	}
 	if e.at() != placeMain {
 		return
@@ -155,7 +163,7 @@ func (m *Memory) Hit(_ *Resource, v *Variant) {
 	s := m.table.shard(e.key.Hash)
 	s.mu.RLock()
 	if !s.closed {
-		m.main.cache.Get(e.id)
+		c.cache.Get(e.id)
 	}
 	s.mu.RUnlock()
 }
@@ -182,34 +190,40 @@ func (m *Memory) Stats() Stats {
 // Close ends the tier's goroutines and Ristretto's, and waits for them. What is
 // stored can be read on; nothing new is ranked.
 func (m *Memory) Close() error {
-	m.main.mu.Lock()
-	closed := m.main.closed
-	m.main.closed = true
-	m.main.mu.Unlock()
-	if closed {
+	if m.closed.Swap(true) {
 		return ErrClosed
 	}
 	close(m.done)
 	m.workers.Wait()
 	m.table.close() // no Hit is inside Ristretto after this
-	m.main.cache.Close()
+	for i := range m.main {
+		m.main[i].close()
+	}
 	return nil
 }
 
-// class is one Ristretto cache. There is one for now; six by size come with the
-// work on hit ratios. It ranks entries by their id and never answers a look-up.
+// class is one Ristretto cache, of objects of about one size. It ranks entries
+// by their id and never answers a look-up.
 //
 // Facts about Ristretto v2.4.2 that shape it, each with a test: a Set is applied
 // later and by one goroutine, which also runs the callbacks; of two Sets of a
 // new key the first value is kept; a refused Set may have evicted others; an
-// update evicts nothing; a Set is dropped when 32,768 wait; OnExit may come
-// twice, with nil, and for a value that is only updated; Get, Set and Close
-// must not overlap.
+// update evicts nothing, and no more does a lower MaxCost; a Set is dropped when
+// 32,768 wait; OnExit may come twice, with nil, and for a value that is only
+// updated; Get, Set and Close must not overlap.
 type class struct {
-	cache *ristretto.Cache[uint64, *entry]
+	number   int
+	cache    *ristretto.Cache[uint64, *entry]
+	requests counted      // hits and misses of objects of the class
+	held     atomic.Int64 // bytes of order
+	budget   atomic.Int64 // bytes that it may hold; Ristretto's MaxCost
 
-	mu     sync.RWMutex // held for reading while a Set, Del or Wait runs
-	closed bool
+	mu      sync.RWMutex // held for reading while a Set, Del or Wait runs
+	closed  bool
+	offered atomic.Bool // since the last Wait
+
+	line  sync.Mutex
+	order ring // what has left the window, ranked or not, for the hand
 }
 
 const minCounters = 1 << 10
@@ -232,7 +246,7 @@ func powerOf2(n int64) int64 {
 	return p
 }
 
-func (c *class) open(m *Memory, counters, maxCost int64) error {
+func (c *class) open(m *Memory, number int, counters, maxCost int64) error {
 	cache, err := ristretto.NewCache(&ristretto.Config[uint64, *entry]{
 		NumCounters:        counters,
 		MaxCost:            maxCost,
@@ -247,12 +261,24 @@ func (c *class) open(m *Memory, counters, maxCost int64) error {
 	if err != nil {
 		return fmt.Errorf("cachestore: open ristretto: %w", err)
 	}
-	c.cache = cache
+	c.number, c.cache = number, cache
+	c.budget.Store(maxCost)
 	return nil
+}
+
+// close ends Ristretto; no Hit may be inside it any more.
+func (c *class) close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	if c.cache != nil {
+		c.cache.Close()
+	}
 }
 
 // count makes Ristretto remember one request for an id that it does not hold.
 func (c *class) count(id uint64) {
+	c.requests.Add(1)
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	if !c.closed {
@@ -260,11 +286,30 @@ func (c *class) count(id uint64) {
 	}
 }
 
+// setBudget says how much the class may hold. What is over it goes when a new
+// one comes, or by the hand.
+func (c *class) setBudget(bytes int64) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if !c.closed && c.budget.Swap(bytes) != bytes {
+		c.cache.UpdateMaxCost(max(bytes, 1)) // 0 would be no change
+	}
+}
+
 // offer gives an entry in placeMain to Ristretto. It is loose when its buffer
 // is full or the tier is closed.
 func (c *class) offer(e *entry) (taken bool) {
+	c.line.Lock()
+	if e.at() == placeGone {
+		c.line.Unlock()
+		return true
+	}
+	c.order.push(e)
+	c.held.Store(c.order.bytes)
+	c.line.Unlock()
 	c.mu.RLock()
 	defer c.mu.RUnlock()
+	c.offered.Store(true)
 	if c.closed || !c.cache.Set(e.id, e, e.size) {
 		e.move(placeMain, placeLoose)
 		return false
@@ -275,8 +320,16 @@ func (c *class) offer(e *entry) (taken bool) {
 	return true
 }
 
-// remove takes an entry out that was moved away from placeMain.
-func (c *class) remove(e *entry) {
+// remove takes an entry out that was moved away from the class; ranked: from
+// placeMain.
+func (c *class) remove(e *entry, ranked bool) {
+	c.line.Lock()
+	c.order.remove(e)
+	c.held.Store(c.order.bytes)
+	c.line.Unlock()
+	if !ranked {
+		return
+	}
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	if !c.closed {
@@ -284,11 +337,40 @@ func (c *class) remove(e *entry) {
 	}
 }
 
+// candidate is the next in order that was not used since it was looked at last;
+// the others go round. After most of them it spares nobody. It stays in order,
+// at its end. nil when there is none.
+func (c *class) candidate(most int) *entry {
+	c.line.Lock()
+	defer c.line.Unlock()
+	for {
+		e := c.order.front
+		if e == nil {
+			return nil
+		}
+		c.order.remove(e)
+		c.order.push(e)
+		hits := e.hits.Load()
+		if hits == e.seen || most <= 0 {
+			return e
+		}
+		e.seen = hits
+		most--
+	}
+}
+
+// length is how many entries the class has.
+func (c *class) length() int {
+	c.line.Lock()
+	defer c.line.Unlock()
+	return c.order.count
+}
+
 // settle waits until Ristretto has decided on all that was offered.
 func (c *class) settle() {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if !c.closed {
+	if c.offered.Swap(false) && !c.closed {
 		c.cache.Wait()
 	}
 }

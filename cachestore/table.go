@@ -68,6 +68,16 @@ func (t *table) swap(k policy.Key, old, new *Resource, publish func() bool) (dis
 	return displaced, true
 }
 
+// during calls f if r is what is stored under k, and lets nobody change that meanwhile.
+func (t *table) during(k policy.Key, r *Resource, f func()) {
+	s := t.shard(k.Hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byHash[k.Hash] == r {
+		f()
+	}
+}
+
 // each calls f for what is stored, without a lock.
 func (t *table) each(f func(*Resource) bool) {
 	var some []*Resource

@@ -33,7 +33,7 @@ func NewTiers(mem *Memory, disk *Disk) (*Tiers, error) {
 	t := &Tiers{mem: mem, disk: disk}
 	mem.below = t
 	mem.burden(queue)
-	disk.countIn(mem.burden)
+	disk.under(mem.config.Size, mem.burden)
 	return t, nil
 }
 
@@ -89,6 +89,13 @@ func (t *Tiers) follow(k policy.Key, old, new *Resource) {
 	if s := t.disk.shard(k.Hash); s != nil {
 		s.follow(k, old, new)
 	}
+}
+
+func (t *Tiers) keep(k policy.Key, r *Resource, i int, hits uint32) *Variant {
+	if s := t.disk.shard(k.Hash); s != nil {
+		return s.keep(k, r, i, hits)
+	}
+	return nil
 }
 
 func (t *Tiers) holds(b *Body) bool {

@@ -31,6 +31,7 @@ type tierWriter struct {
 	spill  *spilling     // from then on
 	length int64
 	limit  int64 // bytes that stay in memory
+	passed bool  // the disk was asked, and did not choose it
 }
 
 var _ Spiller = (*tierWriter)(nil)
@@ -43,8 +44,10 @@ func (t *Tiers) Begin(k policy.Key, meta Meta) Writer {
 	}
 	w := &tierWriter{t: t, length: meta.Length, limit: min(spillAt, t.mem.config.MaxObject, s.queue.limit/2)}
 	if meta.Length > w.limit {
-		w.spill = s.spill(k.Clone())
-		return w
+		if w.spill = s.spill(k.Clone(), meta.Length); w.spill != nil {
+			return w
+		}
+		w.passed = true
 	}
 	w.memory = t.mem.Begin(k, meta).(*memoryWriter)
 	return w
@@ -61,14 +64,17 @@ func (w *tierWriter) Chunk(p []byte) error {
 	if w.spill != nil {
 		return w.spill.chunk(p)
 	}
-	if w.memory.done || w.memory.refuse != nil || w.memory.size+int64(len(p)) <= w.limit {
+	if w.passed || w.memory.done || w.memory.refuse != nil || w.memory.size+int64(len(p)) <= w.limit {
 		return w.memory.Chunk(p)
 	}
 	s := w.t.disk.shard(w.memory.key.Hash)
 	if s == nil || !s.takes(w.memory.size+int64(len(p))) {
 		return w.memory.Chunk(p)
 	}
-	w.spill = s.spill(w.memory.key)
+	if w.spill = s.spill(w.memory.key, w.memory.size+int64(len(p))); w.spill == nil {
+		w.passed = true
+		return w.memory.Chunk(p)
+	}
 	for _, c := range w.memory.chunks {
 		if err := w.spill.chunk(c); err != nil {
 			return err
@@ -80,6 +86,10 @@ func (w *tierWriter) Chunk(p []byte) error {
 
 func (w *tierWriter) Commit(v *Variant) error {
 	if w.spill == nil {
+		if v.Body == nil {
+			v.Body = bodyOf(w.memory.chunks, nil)
+		}
+		v.Body.passed = w.passed
 		return w.memory.Commit(v)
 	}
 	sp := w.spill
@@ -160,6 +170,8 @@ type spilling struct {
 	key policy.Key // owned
 	id  uint64
 
+	uses uint32 // as far as is known when it begins
+
 	size    atomic.Int64 // bytes handed over
 	durable atomic.Int64 // of them on disk, from the start
 	failed  atomic.Pointer[error]
@@ -172,11 +184,16 @@ type spilling struct {
 	count uint32
 }
 
-// spill begins a body under a new id.
-func (s *diskShard) spill(k policy.Key) *spilling {
+// spill begins a body under a new id, of size bytes as far as is known; nil when
+// it is not chosen.
+func (s *diskShard) spill(k policy.Key, size int64) *spilling {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &spilling{s: s, key: k, id: s.nextIDLocked()}
+	uses, taken := s.chooseLocked(k.Hash, size)
+	if !taken {
+		return nil
+	}
+	return &spilling{s: s, key: k, id: s.nextIDLocked(), uses: uses}
 }
 
 // chunk hands the next chunk to the disk. It waits while the queue is full, so

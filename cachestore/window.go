@@ -6,10 +6,8 @@ import "sync"
 // that was used since it last came by goes round again, any other is offered to
 // Ristretto, so that a burst is served from memory without a history.
 type window struct {
-	mu    sync.Mutex
-	front *entry // the oldest
-	back  *entry
-	bytes int64
+	mu sync.Mutex
+	ring
 }
 
 // push adds an entry that is new; one that is already gone is left out.
@@ -17,7 +15,7 @@ func (w *window) push(e *entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if e.move(placeNew, placeWindow) {
-		w.linkLocked(e)
+		w.ring.push(e)
 	}
 }
 
@@ -25,9 +23,7 @@ func (w *window) push(e *entry) {
 func (w *window) remove(e *entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if e.prev != nil || e.next != nil || w.front == e {
-		w.unlinkLocked(e)
-	}
+	w.ring.remove(e)
 }
 
 // shrink takes entries from the front until at most limit bytes are left, and
@@ -38,11 +34,11 @@ func (w *window) shrink(limit int64, out []*entry) []*entry {
 	var second int64 // bytes that went round; once all have, use counts no more
 	for w.bytes > limit && w.front != nil {
 		e := w.front
-		w.unlinkLocked(e)
+		w.ring.remove(e)
 		if hits := e.hits.Load(); hits != e.seen && second <= limit {
 			e.seen = hits
 			second += e.size
-			w.linkLocked(e)
+			w.ring.push(e)
 			continue
 		}
 		if e.move(placeWindow, placeMain) {
@@ -59,28 +55,21 @@ func (w *window) size() int64 {
 	return w.bytes
 }
 
-func (w *window) linkLocked(e *entry) {
-	e.prev = w.back
-	if w.back != nil {
-		w.back.next = e
-	} else {
-		w.front = e
-	}
-	w.back = e
-	w.bytes += e.size
+// length is how many entries are in the window.
+func (w *window) length() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.count
 }
 
-func (w *window) unlinkLocked(e *entry) {
-	if e.prev != nil {
-		e.prev.next = e.next
-	} else {
-		w.front = e.next
+// oldest is the entry in front, which goes to the back; nil when there is none.
+func (w *window) oldest() *entry {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e := w.front
+	if e != nil {
+		w.ring.remove(e)
+		w.ring.push(e)
 	}
-	if e.next != nil {
-		e.next.prev = e.prev
-	} else {
-		w.back = e.prev
-	}
-	e.prev, e.next = nil, nil
-	w.bytes -= e.size
+	return e
 }

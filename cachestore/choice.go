@@ -1,0 +1,109 @@
+package cachestore
+
+import (
+	"math/bits"
+
+	"edgecache/policy"
+)
+
+// choice says what one shard of the disk tier takes. It is not safe for concurrent use; the
+// shard's mutex guards it.
+type choice struct {
+	always    bool // everything that comes
+	returners bool // the third rule: what its like does counts
+	ghosts    ghosts
+	fills     meanSize
+	odds      [sizeBuckets]odds
+}
+
+// The parameters of what is taken (admission sz2).
+const (
+	smallShare  = 0.5    // of the mean of fills: smaller ones are taken
+	returnShare = 0.15   // of its like came back: taken, times its size over the mean
+	goneShare   = 0.02   // of its like came back: not even taken with hits in memory
+	meanSpan    = 20_000 // fills, after which those before count half
+	priorSeen   = 10     // objects that every bucket has seen from the start
+	priorBack   = 1      // of them came back
+	sizeBuckets = 24     // by powers of 4
+)
+
+// meanSize is the running mean of sizes.
+type meanSize struct {
+	sum   float64
+	count float64
+}
+
+func (m *meanSize) add(size int64) {
+	if m.count >= meanSpan {
+		m.sum /= 2
+		m.count /= 2
+	}
+	m.sum += float64(size)
+	m.count++
+}
+
+func (m *meanSize) mean() float64 { return m.sum / max(m.count, 1) }
+
+// odds are those of an object to be asked for again.
+type odds struct{ seen, back float64 }
+
+func (o *odds) share() float64 { return (o.back + priorBack) / (o.seen + priorSeen) }
+
+func bucketOf(size int64) int { return min(bits.Len64(uint64(size))/2, sizeBuckets-1) }
+
+// fill says whether an object that comes from the origin is taken, and how often it is known
+// to have been asked for.
+func (c *choice) fill(h policy.Hash, size int64) (uses uint32, taken bool) {
+	bucket := &c.odds[bucketOf(size)]
+	if g, known := c.ghosts.take(h); known {
+		bucket.back++
+		c.fills.add(size)
+		return g.uses + 1, true
+	}
+	bucket.seen++
+	c.fills.add(size)
+	taken = c.always || c.worthy(size, bucket)
+	if !taken {
+		c.ghosts.put(h, size, 1)
+	}
+	return 1, taken
+}
+
+// worthy is the rule for what was not seen before.
+func (c *choice) worthy(size int64, like *odds) bool {
+	mean := c.fills.mean()
+	if float64(size) <= smallShare*mean {
+		return true
+	}
+	return c.returners && like.share() >= returnShare*max(1, float64(size)/mean)
+}
+
+// leaves says whether an object is taken that leaves memory after so many hits there.
+func (c *choice) leaves(h policy.Hash, size int64, hits uint32) (uses uint32, taken bool) {
+	if hits == 0 {
+		return 0, false
+	}
+	if c.returners && c.odds[bucketOf(size)].share() < goneShare {
+		c.ghosts.add(h, hits)
+		return 0, false
+	}
+	g, _ := c.ghosts.take(h)
+	return max(g.uses, 1) + hits, true
+}
+
+// back counts an object on disk that is asked for again for the first time.
+func (c *choice) back(size int64, uses uint32) {
+	if uses == 2 {
+		c.odds[bucketOf(size)].back++
+	}
+}
+
+// size says what the ghosts of a shard may be: as many bytes as a shard's part of
+// memory and disk.
+func (c *choice) size(memory, disk int64, shards int) {
+	c.ghosts.most = (memory + disk) / int64(shards)
+	c.ghosts.limit = ghostLimit(memory, shards)
+}
+
+// evicted remembers an object that had to leave the disk.
+func (c *choice) evicted(h policy.Hash, size int64, uses uint32) { c.ghosts.put(h, size, uses) }

@@ -1,0 +1,51 @@
+package cachestore
+
+import "fmt"
+
+// Objective is what the disk tier's choice is to make small.
+type Objective uint8
+
+// Objectives: the requests that go to origins, their bytes, or something between.
+const (
+	ObjectiveObjects Objective = iota
+	ObjectiveBalanced
+	ObjectiveBytes
+
+	objectives
+)
+
+// String gives the objective as settings name it.
+func (o Objective) String() string { return [...]string{"objects", "balanced", "bytes"}[o] }
+
+// ParseObjective reads what String gives.
+func ParseObjective(text string) (Objective, error) {
+	for o := range objectives {
+		if o.String() == text {
+			return o, nil
+		}
+	}
+	return 0, fmt.Errorf("objective %q is none of objects, balanced, bytes", text)
+}
+
+// power is that of an object's size in what the object is worth.
+func (o Objective) power() float64 { return [...]float64{1, 0.75, 0}[o] }
+
+// Admission says what the disk tier takes.
+type Admission uint8
+
+// Admissions: all that comes, or what size, ghosts and the like of an object speak for.
+const (
+	AdmitAlways Admission = iota
+	AdmitSZ2
+)
+
+// String gives the admission as settings name it.
+func (a Admission) String() string { return [...]string{"always", "sz2"}[a] }
+
+// ghostLimit is how many ghosts a shard may have: they take at most a sixteenth of the
+// memory, and there may always be some.
+func ghostLimit(memory int64, shards int) int {
+	return int(max(memory/16/ghostBytes, leastGhosts)) / shards
+}
+
+const leastGhosts = 1 << 16
