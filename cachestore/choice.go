@@ -18,9 +18,10 @@ type choice struct {
 
 // The parameters of what is taken (admission sz2).
 const (
-	smallShare  = 0.5    // of the mean of fills: smaller ones are taken
-	returnShare = 0.15   // of its like came back: taken, times its size over the mean
+	smallShare  = 0.42   // of the mean of fills: smaller ones are taken
+	returnShare = 0.142  // of its like came back: taken, times its size over the mean
 	goneShare   = 0.02   // of its like came back: not even taken with hits in memory
+	ghostShare  = 0.92   // of the bytes of memory and disk
 	meanSpan    = 20_000 // fills, after which those before count half
 	priorSeen   = 10     // objects that every bucket has seen from the start
 	priorBack   = 1      // of them came back
@@ -91,17 +92,10 @@ func (c *choice) leaves(h policy.Hash, size int64, hits uint32) (uses uint32, ta
 	return max(g.uses, 1) + hits, true
 }
 
-// back counts an object on disk that is asked for again for the first time.
-func (c *choice) back(size int64, uses uint32) {
-	if uses == 2 {
-		c.odds[bucketOf(size)].back++
-	}
-}
-
-// size says what the ghosts of a shard may be: as many bytes as a shard's part of
-// memory and disk.
+// size says what the ghosts of a shard may be: nearly as many bytes as a shard's part
+// of memory and disk.
 func (c *choice) size(memory, disk int64, shards int) {
-	c.ghosts.most = (memory + disk) / int64(shards)
+	c.ghosts.most = int64(ghostShare * float64(memory+disk) / float64(shards))
 	c.ghosts.limit = ghostLimit(memory, shards)
 }
 

@@ -33,9 +33,6 @@ func (s *diskShard) lend(id BodyID) (r ref, l *lease, in indexed, ok bool) {
 		s.leases[r] = l
 	}
 	l.readers++
-	if l.readers == 1 {
-		s.choice.back(in.Body, in.Uses)
-	}
 	return r, l, in, true
 }
 

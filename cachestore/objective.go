@@ -28,7 +28,7 @@ func ParseObjective(text string) (Objective, error) {
 }
 
 // power is that of an object's size in what the object is worth.
-func (o Objective) power() float64 { return [...]float64{1, 0.75, 0}[o] }
+func (o Objective) power() float64 { return [...]float64{0.8, 0.75, 0}[o] }
 
 // Admission says what the disk tier takes.
 type Admission uint8

@@ -103,7 +103,6 @@ func (v *Virtual) Request(id uint64, size int64) Served {
 // promote copies what the disk has up to memory, if memory takes it.
 func (v *Virtual) promote(s *virtualShard, k policy.Key, r ref) {
 	in, _ := s.index.get(r)
-	s.choice.back(in.Body, in.Uses)
 	if in.Body > min(raiseMost, v.mem.config.MaxObject) {
 		return
 	}
