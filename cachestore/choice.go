@@ -18,11 +18,12 @@ type choice struct {
 
 // The parameters of what is taken (admission sz2).
 const (
-	smallShare  = 0.42   // of the mean of fills: smaller ones are taken
-	returnShare = 0.142  // of its like came back: taken, times its size over the mean
+	smallShare  = 0.38   // of the mean of fills: smaller ones are taken
+	returnShare = 0.135  // of its like came back: taken, times its size over the mean
 	goneShare   = 0.02   // of its like came back: not even taken with hits in memory
-	ghostShare  = 0.92   // of the bytes of memory and disk
+	ghostShare  = 0.91   // of the bytes of memory and disk
 	meanSpan    = 20_000 // fills, after which those before count half
+	roomyShare  = 4      // of a shard is full: from then on not all is taken
 	priorSeen   = 10     // objects that every bucket has seen from the start
 	priorBack   = 1      // of them came back
 	sizeBuckets = 24     // by powers of 4
@@ -53,8 +54,9 @@ func (o *odds) share() float64 { return (o.back + priorBack) / (o.seen + priorSe
 func bucketOf(size int64) int { return min(bits.Len64(uint64(size))/2, sizeBuckets-1) }
 
 // fill says whether an object that comes from the origin is taken, and how often it is known
-// to have been asked for.
-func (c *choice) fill(h policy.Hash, size int64) (uses uint32, taken bool) {
+// to have been asked for. room is what the shard has free: all is taken that fits into half
+// of a shard, for a disk that is not in use yet has nothing to lose.
+func (c *choice) fill(h policy.Hash, size, room int64) (uses uint32, taken bool) {
 	bucket := &c.odds[bucketOf(size)]
 	if g, known := c.ghosts.take(h); known {
 		bucket.back++
@@ -63,7 +65,7 @@ func (c *choice) fill(h policy.Hash, size int64) (uses uint32, taken bool) {
 	}
 	bucket.seen++
 	c.fills.add(size)
-	taken = c.always || c.worthy(size, bucket)
+	taken = c.always || size <= room || c.worthy(size, bucket)
 	if !taken {
 		c.ghosts.put(h, size, 1)
 	}

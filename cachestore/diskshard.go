@@ -158,7 +158,7 @@ func (s *diskShard) touchLocked(h policy.Hash) {
 // chooseLocked says whether a body that comes from the origin is to be written,
 // and how often it was asked for as far as is known.
 func (s *diskShard) chooseLocked(h policy.Hash, size int64) (uses uint32, taken bool) {
-	uses, taken = s.choice.fill(h, size)
+	uses, taken = s.choice.fill(h, size, s.quota/roomyShare-s.usedLocked()-s.waiting)
 	if !taken {
 		s.d.drop(DiskDropChoice)
 	}
@@ -252,7 +252,7 @@ func (s *diskShard) keep(k policy.Key, r *Resource, i int, hits uint32) *Variant
 			s.reviseLocked(ref, k, r.Variants[j])
 		}
 	}
-	s.d.keptBytes.Add(uint64(b.Size))
+	s.d.kept.Add(1)
 	return v
 }
 

@@ -65,6 +65,7 @@ type DiskStats struct {
 	ReadWaits               uint64 // reads that waited because as many ran at once as may
 	Commits                 uint64 // synced transactions
 	Stored, StoredBytes     uint64 // objects written, and the bytes of their bodies and records
+	Kept                    uint64 // objects that were written as they left memory
 	Promoted                uint64 // bodies that came up to memory
 	Quarantined             uint64 // shards set aside as broken
 	Evicted                 [DiskEvictions]uint64

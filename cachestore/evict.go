@@ -350,8 +350,8 @@ func (m *Memory) enter(old, new *Resource, fresh []*entry) {
 	}
 }
 
-// windowLimit is a fifth of the tier; fills in flight may take half of that.
+// windowLimit is the window's part of the tier; fills in flight may take half of that.
 func (m *Memory) windowLimit() int64 {
-	whole := m.objectBytes() / windowShare
+	whole := m.windowBytes()
 	return whole - min(whole/2, m.bytes.fills.Load())
 }

@@ -60,7 +60,9 @@ func (m *Memory) objectBytes() int64 {
 }
 
 // mainBytes is the part of it that is not the window's.
-func (m *Memory) mainBytes() int64 { return m.objectBytes() - m.objectBytes()/windowShare }
+func (m *Memory) mainBytes() int64 { return m.objectBytes() - m.windowBytes() }
+
+func (m *Memory) windowBytes() int64 { return int64(windowShare * float64(m.objectBytes())) }
 
 // reserve counts n bytes, after making room where it must.
 func (m *Memory) reserve(n int64) (ok bool) {

@@ -80,7 +80,7 @@ type lower interface {
 
 const (
 	leavingQueue = 4096 // verdicts; when more wait, a sweep of the table finds them
-	windowShare  = 5    // a fifth of the tier
+	windowShare  = 0.18 // of the tier
 	fillShare    = 2    // fills in flight may hold half of it
 )
 

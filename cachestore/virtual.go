@@ -2,6 +2,7 @@ package cachestore
 
 import (
 	"encoding/binary"
+	"runtime"
 
 	"edgecache/policy"
 )
@@ -80,6 +81,7 @@ func (v *Virtual) Request(id uint64, size int64) Served {
 	k := virtualKey(id)
 	if r, where := v.mem.Peek(k); where == InMemory {
 		v.mem.Hit(r, r.Variants[0])
+		runtime.Gosched() // Ristretto takes in what it was told
 		return ServedMemory
 	}
 	if v.disk != nil {

@@ -63,7 +63,7 @@ func (d *virtualDisk) follow(k policy.Key, old, new *Resource) {
 
 // store takes a body that comes from the origin, if it is chosen.
 func (d *virtualDisk) store(s *virtualShard, k policy.Key, b *Body) (taken bool) {
-	uses, taken := s.choice.fill(k.Hash, b.Size)
+	uses, taken := s.choice.fill(k.Hash, b.Size, s.quota/roomyShare-s.index.bodyBytes())
 	return taken && d.place(s, k, b, uses)
 }
 

@@ -20,7 +20,7 @@ var (
 	descDiskStored      = desc("disk_stored_total", "Objects written to disk.")
 	descDiskStoredBytes = desc("disk_stored_bytes_total", "Bytes of bodies and records written to disk.")
 	descDiskReadWaits   = desc("disk_read_waits_total", "Reads that waited because as many ran at once as may.")
-	descDiskReinserted  = desc("disk_reinserted_total", "Objects that were due to go, had been used, and stayed.")
+	descDiskKept        = desc("disk_kept_total", "Objects that were written to disk as they left memory.")
 	descDiskPromoted    = desc("disk_promoted_total", "Bodies that came up from disk to memory.")
 	descDiskQuarantined = desc("disk_quarantined_total", "Shards that were set aside as broken.")
 
@@ -60,7 +60,7 @@ func (s scrape) disk(d *cachestore.DiskStats) {
 	s.count(descDiskStored, float64(d.Stored))
 	s.count(descDiskStoredBytes, float64(d.StoredBytes))
 	s.count(descDiskReadWaits, float64(d.ReadWaits))
-	s.count(descDiskReinserted, float64(d.Reinserted))
+	s.count(descDiskKept, float64(d.Kept))
 	s.count(descDiskPromoted, float64(d.Promoted))
 	s.count(descDiskQuarantined, float64(d.Quarantined))
 	s.shards(d.Shards)

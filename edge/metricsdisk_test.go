@@ -26,7 +26,7 @@ func newShelvedEngine(t testing.TB) *Engine {
 	e := newTestEngine(t)
 	d := cachestore.DiskStats{
 		Limit: 1000, Live: 900, File: 1100, Most: 1250, Objects: 7, Index: 80, Queued: 3, QueueLimit: 30, Leases: 2,
-		Reads: 11, ReadBytes: 12, Commits: 13, Stored: 14, StoredBytes: 15, Reinserted: 16, Promoted: 17, Quarantined: 18,
+		Reads: 11, ReadBytes: 12, Commits: 13, Stored: 14, StoredBytes: 15, Kept: 16, Promoted: 17, Quarantined: 18,
 		LongestCommit: 2_500_000, Deferred: 4, DeferredBytes: 44,
 		Shards: []cachestore.ShardStats{{Loaded: true}, {Loaded: true, Trouble: "no space left on device"}, {}},
 	}
@@ -43,14 +43,14 @@ func TestMetricsOfTheDisk(t *testing.T) {
 	got := scrapeAll(t, e.metrics)
 	for name, want := range map[string]float64{
 		"edge_cache_bytes tier=disk": 900, "edge_cache_limit_bytes tier=disk": 1000, "edge_cache_objects tier=disk": 7,
-		"edge_cache_evictions_total reason=oldest tier=disk": 21, "edge_cache_evictions_total reason=broken tier=disk": 0,
+		"edge_cache_evictions_total reason=least tier=disk": 21, "edge_cache_evictions_total reason=broken tier=disk": 0,
 		"edge_store_drops_total reason=queue tier=disk": 22, "edge_store_drops_total reason=lease tier=disk": 0,
 		"edge_cache_hits_total tier=disk": 1, "edge_cache_hit_bytes_total tier=disk": 50,
 		"edge_cache_hits_total tier=memory": 1, "edge_cache_hit_bytes_total tier=memory": 5,
 		"edge_disk_file_bytes": 1100, "edge_disk_file_limit_bytes": 1250, "edge_disk_index_bytes": 80,
 		"edge_disk_queue_bytes": 3, "edge_disk_queue_limit_bytes": 30, "edge_disk_leases": 2,
 		"edge_disk_reads_total": 11, "edge_disk_read_bytes_total": 12, "edge_disk_commits_total": 13,
-		"edge_disk_stored_total": 14, "edge_disk_stored_bytes_total": 15, "edge_disk_reinserted_total": 16,
+		"edge_disk_stored_total": 14, "edge_disk_stored_bytes_total": 15, "edge_disk_kept_total": 16,
 		"edge_disk_promoted_total": 17, "edge_disk_quarantined_total": 18,
 		"edge_disk_shards": 3, "edge_disk_shards_loaded": 2, "edge_disk_shards_in_trouble": 1,
 		"edge_disk_deferred_objects": 4, "edge_disk_deferred_bytes": 44, "edge_disk_longest_commit_seconds": 0.0025,

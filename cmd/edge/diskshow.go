@@ -30,8 +30,8 @@ func showDisk(w io.Writer, d *admin.DiskView) {
 	if d.Deferred > 0 {
 		line("deferred", "%d deleted objects, %s, wait for their readers", d.Deferred, formatSize(d.DeferredBytes))
 	}
-	if d.Reinserted > 0 {
-		line("kept", "%d objects that were due to go but had been used", d.Reinserted)
+	if d.Kept > 0 {
+		line("kept", "%d objects as they left memory", d.Kept)
 	}
 	if d.Quarantined > 0 {
 		line("set aside", "%d broken shards", d.Quarantined)
