@@ -42,6 +42,30 @@ const (
 // String gives the admission as settings name it.
 func (a Admission) String() string { return [...]string{"always", "sz2"}[a] }
 
+// ParseAdmission reads what String gives.
+func ParseAdmission(text string) (Admission, error) {
+	for _, a := range []Admission{AdmitAlways, AdmitSZ2} {
+		if a.String() == text {
+			return a, nil
+		}
+	}
+	return 0, fmt.Errorf("admission %q is none of always, sz2", text)
+}
+
+// ShardsFor is how many shards a disk of that size has unless told: a small one is not
+// divided, so that what is large finds room in it.
+func ShardsFor(size int64) int {
+	if size < undivided {
+		return 1
+	}
+	return defaultShards
+}
+
+const undivided = 16 << 30
+
+// largestIn is the largest body that a shard takes: all of it but what a body needs beside.
+func largestIn(quota int64) int64 { return quota - quota/128 }
+
 // ghostLimit is how many ghosts a shard may have: they take at most a sixteenth of the
 // memory, and there may always be some.
 func ghostLimit(memory int64, shards int) int {

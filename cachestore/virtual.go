@@ -12,7 +12,7 @@ import (
 type VirtualConfig struct {
 	Memory int64 // bytes
 	Disk   int64 // bytes; 0: there is none
-	Shards int   // of the disk; 4
+	Shards int   // of the disk; as ShardsFor says
 
 	Objective   Objective
 	Admission   Admission
@@ -56,7 +56,7 @@ func NewVirtual(c VirtualConfig) (*Virtual, error) {
 	}
 	if c.Disk > 0 {
 		if c.Shards == 0 {
-			c.Shards = defaultShards
+			c.Shards = ShardsFor(c.Disk)
 		}
 		v.disk = newVirtualDisk(v, &c)
 		mem.below = v.disk

@@ -68,7 +68,7 @@ func (d *virtualDisk) store(s *virtualShard, k policy.Key, b *Body) (taken bool)
 }
 
 func (d *virtualDisk) place(s *virtualShard, k policy.Key, b *Body, uses uint32) (placed bool) {
-	if b.Size > s.quota/mostShare {
+	if b.Size > largestIn(s.quota) {
 		return false
 	}
 	for s.index.bodyBytes()+b.Size > s.quota {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,7 +107,8 @@ func (in *installation) openStore(s *settings, memory int64, port string, log *s
 	}
 	index := in.purges.Index()
 	disk, err := cachestore.OpenDisk(cachestore.DiskConfig{
-		Dir: in.place.dir, Size: s.disk.size, Shards: s.disk.shards, NoSync: !s.disk.sync,
+		Dir: in.place.dir, Size: s.disk.size, Shards: cmp.Or(s.disk.shards, cachestore.ShardsFor(s.disk.size)), NoSync: !s.disk.sync,
+		Admission: s.disk.admission, Objective: s.disk.objective, NoReturners: !s.disk.returners,
 		Queue: min(diskQueue, memory/16), Seed: in.seed, PurgeEpoch: in.purges.Epoch(),
 		PurgeSeq: index.Now, LastPurge: in.purges.LastPurge, Log: log,
 	})

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"edgecache/cachestore"
 	"edgecache/edge/origin"
 )
 
@@ -75,7 +76,7 @@ tls: {listen: [":443"], certs: [{cert: a.pem, key: b.pem}], min_version: "1.3", 
   directory: "https://ca.example/dir", ca: ca.pem, storage: /s, challenges: [http-01], renew_check: 1h}}
 admin: {listen: ":9", token_file: tok, hosts: [Admin.Example]}
 memory: 1.5GiB
-disk: {dir: /d, size: 2GiB, sync: false, shards: 8, admission: always}
+disk: {dir: /d, size: 2GiB, sync: false, shards: 8, admission: always, objective: bytes, returners: false}
 upstreams:
   a: {peers: ["http://a:1", "https://b"], balance: hash, host: origin, allow_private: true, max_conns: 7, queue: 0, tries: 2,
       fail: {after: 1, for: 1m}, tls: {name: n, insecure: true}, timeouts: {connect: 2s, first_byte: 3s, idle: 4s}}
@@ -120,7 +121,7 @@ cache_status: {id: node-1, detail: true}
 			true, []string{"www.example"}, "a@b.example", true, "https://ca.example/dir", "ca.pem", "/s", []string{"http-01"}, time.Hour}}},
 		"admin":             {s.admin, adminSettings{":9", "tok", []string{"admin.example"}}},
 		"memory":            {s.memory, memorySize{bytes: 3 << 29}},
-		"disk":              {s.disk, diskSettings{"/d", 2 << 30, false, 8, "always"}},
+		"disk":              {s.disk, diskSettings{"/d", 2 << 30, false, 8, cachestore.AdmitAlways, cachestore.ObjectiveBytes, false}},
 		"upstreams.a.queue": {s.upstreams["a"].Queue, -1},
 		"upstreams.a.peers": {s.upstreams["a"].Peers, []string{"http://a:1", "https://b"}},
 		"upstreams.a.tls":   {s.upstreams["a"].TLS, origin.TLSConfig{Name: "n", Insecure: true}},
@@ -299,7 +300,7 @@ func TestUnits(t *testing.T) {
 			t.Errorf("rate %q: %v", text, err)
 		}
 	}
-	for text, ok := range map[string]bool{"1%": true, "90%": true, "0%": false, "91%": false, "+5%": false, "2MiB": true, "1MiB": false, "1.5%": false} {
+	for text, ok := range map[string]bool{"1%": true, "90%": true, "0%": false, "91%": false, "+5%": false, "4MiB": true, "3MiB": false, "1.5%": false} {
 		if _, err := parseMemory(text); (err == nil) != ok {
 			t.Errorf("memory %q: %v", text, err)
 		}

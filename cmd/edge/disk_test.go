@@ -43,7 +43,7 @@ func full() *shelf {
 			{File: "1.db", Bytes: 450 << 20, Live: 400 << 20, Objects: 6},
 		},
 	}
-	s.stats.Evicted[cachestore.DiskEvictedOldest], s.stats.Dropped[cachestore.DiskDropQueue] = 3, 7
+	s.stats.Evicted[cachestore.DiskEvictedLeast], s.stats.Dropped[cachestore.DiskDropQueue] = 3, 7
 	return s
 }
 
@@ -88,7 +88,7 @@ func TestDiskVerbs(t *testing.T) {
 		{"what waits", "stats", "queue      1MiB of 32MiB"},
 		{"what was written", "stats", "written    30 objects, 1GiB, in 9 commits; the longest took 12.5ms"},
 		{"what was read", "stats", "read       40 chunks, 2MiB; 4 bodies came up to memory"},
-		{"what went, if anything", "stats", "evicted    oldest 3\ndropped    queue 7\n"},
+		{"what went, if anything", "stats", "evicted    least 3\ndropped    queue 7\n"},
 		{"a shard", "stats", "0      0.db  450MiB  400MiB  6        ready\n"},
 		{"a shard that is being read in", "stats", "1      1.db  450MiB  400MiB  6        loading\n"},
 		{"a check", "check", "12 objects, 5MiB read\nnothing is broken\n"},

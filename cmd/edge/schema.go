@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"edgecache/cachestore"
 	"edgecache/edge/origin"
 )
 
@@ -98,8 +99,10 @@ func (d *diskSettings) schema() map[string]func(value) {
 		"dir":       func(v value) { d.dir = v.text() },
 		"size":      func(v value) { d.size = v.size(16<<20, 1<<50) },
 		"sync":      func(v value) { d.sync = v.flag() },
-		"shards":    func(v value) { d.shards = v.whole(1, 32) },
-		"admission": func(v value) { d.admission = v.choice("always") },
+		"shards":    func(v value) { d.shards = v.whole(0, 32) },
+		"admission": func(v value) { d.admission, _ = cachestore.ParseAdmission(v.choice("always", "sz2")) },
+		"objective": func(v value) { d.objective, _ = cachestore.ParseObjective(v.choice("objects", "balanced", "bytes")) },
+		"returners": func(v value) { d.returners = v.flag() },
 	}
 }
 

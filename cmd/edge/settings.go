@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"edgecache/cachestore"
 	"edgecache/edge"
 	"edgecache/edge/origin"
 )
@@ -68,8 +69,10 @@ type diskSettings struct {
 	dir       string // "" is the default place, "off" none
 	size      int64
 	sync      bool
-	shards    int
-	admission string
+	shards    int // 0: as many as suit the size
+	admission cachestore.Admission
+	objective cachestore.Objective
+	returners bool
 }
 
 type purgeSettings struct {
@@ -152,7 +155,7 @@ func defaultSettings() *settings {
 		http3:  true,
 		admin:  adminSettings{listen: "127.0.0.1:9145"},
 		memory: memorySize{percent: 25},
-		disk:   diskSettings{size: 1 << 30, sync: true, shards: 4, admission: "always"},
+		disk:   diskSettings{size: 1 << 30, sync: true, admission: cachestore.AdmitSZ2, returners: true},
 		purge: purgeSettings{
 			softWindow: 30 * time.Second,
 			tagHeaders: []string{"Surrogate-Key", "Cache-Tag", "Cache-Groups"},
