@@ -64,6 +64,7 @@ var doors = map[string][]string{
 	"github.com/valyala/bytebufferpool": {"cachestore/*.go", "edge/**"},
 	"golang.org/x/net/http2/hpack":      {"edge/h2/*.go", "edge/h2/h2test/*_test.go"},
 	"golang.org/x/net/http2":            {"edge/h2/*_test.go", "edge/h2/h2test/*_test.go"},
+	"golang.org/x/net/html":             {"bench/report/*_test.go"},
 	"golang.org/x/sys":                  {"cachestore/*.go", "edge/**", "cmd/edge/*.go"},
 	"golang.org/x/term":                 {"cmd/edge/*.go", "bench/**"},
 	"github.com/quic-go/quic-go":        {"edge/h3/*.go"},
