@@ -51,7 +51,7 @@ func newPolicy(t interface{ Fatal(...any) }, name string, capacity int64, object
 // The same requests, worked by hand, leave something else with each policy.
 func TestVictims(t *testing.T) {
 	graded := map[byte]int64{'b': 2, 'c': 4, 'd': 2, 'e': 3}
-	thirds := map[byte]int64{'a': 30, 'b': 30, 'c': 30, 'd': 30, 'E': 80}
+	thirds := map[byte]int64{'a': 30, 'b': 30, 'c': 30, 'd': 30, 'e': 9, 'f': 30, 'g': 30, 'E': 80}
 	const scan = "abcdefghijkbla mnopqrstu"
 	for _, c := range []struct {
 		name, policy string
@@ -78,6 +78,10 @@ func TestVictims(t *testing.T) {
 		{"main spares a while it has hits left", "s3-fifo", 2, "aaaaaabcb aaaaa cbdbd", nil, "ad"},
 		{"and three are the most", "s3-fifo", 2, "aaaaaabcb aaaaa cbdbdb", nil, "bd"},
 
+		{"hits in small do not count in main", "s3-fifo", 2, "aabcbc", nil, "bc"},
+		{"the ghost remembers b", "s3-fifo", 2, "abcdebfg", nil, "bg"},
+		{"but not a, which is one too many", "s3-fifo", 2, "abcdeafg", nil, "fg"},
+
 		{"equals do not get in", "w-tinylfu", 100, "abcd", thirds, "abc"},
 		{"the more frequent does", "w-tinylfu", 100, "abcdd", thirds, "bcd"},
 		{"all whom it beats go, and it stays out", "w-tinylfu", 100, "abcbEE", thirds, "b"},
@@ -85,6 +89,10 @@ func TestVictims(t *testing.T) {
 		{"equals get in", "w-tinylfu-av", 100, "abcd", thirds, "bcd"},
 		{"one against the sum of three", "w-tinylfu-av", 100, "abcbEE", thirds, "abc"},
 		{"as many as the three", "w-tinylfu-av", 100, "abcbEEEE", thirds, "E"},
+		{"those who stay become the newest", "w-tinylfu-av", 100, "abcEd", thirds, "abd"},
+		{"a hit protects a from its elders' end", "w-tinylfu", 100, "abcaddffggg", thirds, "afg"},
+		{"too many protected: a is before e again", "w-tinylfu", 100, "abcabceddd", thirds, "bcde"},
+		{"the window is an LRU", "w-tinylfu", 1000, "MxyxzM", map[byte]int64{'M': 990, 'x': 5, 'y': 5, 'z': 5}, "Mxz"},
 		{"the window takes small ones", "w-tinylfu", 100, "abcx", thirds, "abcx"},
 		{"and lets the oldest go to where there is room", "w-tinylfu", 100, "abcxy", thirds, "abcxy"},
 	} {

@@ -41,8 +41,7 @@ func (p *SIEVE) Add(id uint32, size int64) bool {
 	for p.queue.bytes+size > p.capacity {
 		p.evict()
 	}
-	e := &p.entries[id]
-	e.size, e.freq = size, 0
+	p.entries[id].size = size // what was evicted was not visited
 	p.queue.push(id)
 	return true
 }
