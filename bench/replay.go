@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,8 +70,12 @@ func (w *Workload) ObjectPath(object uint32) string {
 	return "/o/" + id + "?size=" + strconv.FormatInt(w.Sizes[object], 10)
 }
 
-// logged splits the id that an access log's line got into host and uri.
+// logged splits the id that an access log's line got into host and uri; a host
+// that the log does not tell is empty.
 func (w *Workload) logged(object uint32) (host, uri string) {
+	if strings.HasPrefix(w.IDs[object], "/") {
+		return "", w.IDs[object]
+	}
 	_, rest, _ := strings.Cut(w.IDs[object], "://")
 	slash := strings.IndexByte(rest, '/')
 	if slash < 0 {
@@ -90,8 +95,8 @@ func (c ReplayConfig) withDefaults() (ReplayConfig, error) {
 	if c.Workload == nil || len(c.Workload.Requests) == 0 {
 		return c, fmt.Errorf("replay: %w", ErrEmpty)
 	}
-	if c.Logged && c.Workload.Format != AccessLog {
-		return c, errors.New("replay: only an access log has hosts and uris of its own")
+	if c.Logged && !c.Workload.Format.IsLog() {
+		return c, errors.New("replay: only an access log has uris of its own")
 	}
 	if !(c.Rate >= 0 && c.Rate <= 1e7) || c.Connections < 0 || c.Connections > 10_000 {
 		return c, fmt.Errorf("replay: rate %v, connections %d: want 0 to 1e7 and up to 10,000", c.Rate, c.Connections)
@@ -213,7 +218,9 @@ func (r *replay) request(ctx context.Context, object uint32) (*http.Request, err
 	if r.Path != nil {
 		path = r.Path(object)
 	} else {
-		host, path = r.Workload.logged(object)
+		var own string
+		own, path = r.Workload.logged(object)
+		host = cmp.Or(own, host)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.Target+path, nil)
 	if err != nil {

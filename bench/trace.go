@@ -11,30 +11,34 @@ import (
 	"io"
 	"math"
 	"strconv"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // Request is one request of a trace.
 type Request struct {
 	Time float64 // as the trace counts it; Unix seconds in an access log
-	ID   string  // what was asked for; scheme://host/uri in an access log
+	ID   string  // what was asked for; scheme://host/uri in a log, /uri where it has no host
 	Size int64   // body bytes
 }
 
 // Format is the notation of a trace.
 type Format int
 
-// The notations that a Reader tells apart by the first byte of the input.
+// The notations that a Reader tells apart by the first line of the input.
 const (
-	Lines     Format = iota // time id size, separated by blanks or commas
-	AccessLog               // edge's access log, a JSON object a line
+	Lines       Format = iota // time id size, separated by blanks or commas
+	AccessLog                 // a JSON object a line: edge's access log, or one like it
+	CombinedLog               // the combined format, edge's or another server's
 )
 
 func (f Format) String() string {
-	if f == AccessLog {
-		return "access log"
-	}
-	return "trace"
+	return [...]string{"trace", "access log", "combined log"}[f]
 }
+
+// IsLog says whether a server wrote it: ids are uris, and lines stand in the
+// order in which requests ended.
+func (f Format) IsLog() bool { return f != Lines }
 
 // Limits bounds what a reader accepts; a zero field means its default.
 type Limits struct {
@@ -90,28 +94,59 @@ type record struct {
 	size int64
 }
 
-// NewReader opens a trace, unpacking gzip when the first two bytes say so.
+// maxWindow is the most that a zstd trace may ask to look back, as much as its
+// level --long does.
+const maxWindow = 128 << 20
+
+// NewReader opens a trace, unpacking gzip or zstd when the first bytes say so.
 func NewReader(r io.Reader, limits Limits) (*Reader, error) {
-	in := bufio.NewReaderSize(r, 64<<10)
-	if magic, _ := in.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		unpacked, err := gzip.NewReader(in)
+	in, err := unpacked(bufio.NewReaderSize(r, readAhead))
+	if err != nil {
+		return nil, err
+	}
+	head, err := in.Peek(readAhead)
+	if err != nil && err != io.EOF && len(head) == 0 {
+		return nil, fmt.Errorf("read trace: %w", err)
+	}
+	return &Reader{in: in, limits: limits.withDefaults(), format: formatOf(head)}, nil
+}
+
+// readAhead is how much of the input is held beside a line.
+const readAhead = 64 << 10
+
+func unpacked(in *bufio.Reader) (*bufio.Reader, error) {
+	magic, _ := in.Peek(4)
+	switch {
+	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+		plain, err := gzip.NewReader(in)
 		if err != nil {
 			return nil, fmt.Errorf("open gzip trace: %w", err)
 		}
-		in = bufio.NewReaderSize(unpacked, 64<<10)
+		return bufio.NewReaderSize(plain, readAhead), nil
+	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		// One worker decodes on our goroutine: there is nothing to close.
+		plain, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+		if err != nil {
+			return nil, fmt.Errorf("open zstd trace: %w", err)
+		}
+		return bufio.NewReaderSize(plain, readAhead), nil
 	}
-	first, err := in.Peek(1)
-	if err != nil && err != io.EOF {
-		return nil, fmt.Errorf("read trace: %w", err)
-	}
-	format := Lines
-	if len(first) == 1 && first[0] == '{' {
-		format = AccessLog
-	}
-	return &Reader{in: in, limits: limits.withDefaults(), format: format}, nil
+	return in, nil
 }
 
-// Format returns the notation that the first byte announced.
+// formatOf tells the notation by the first line, or by as much of it as there is.
+func formatOf(head []byte) Format {
+	line, _, _ := bytes.Cut(bytes.TrimLeft(head, " \t\r\n"), []byte("\n"))
+	if bytes.HasPrefix(line, []byte("{")) {
+		return AccessLog
+	}
+	if _, err := parseLine(line); err != nil && looksCombined(line) {
+		return CombinedLog
+	}
+	return Lines
+}
+
+// Format returns the notation that the first line announced.
 func (r *Reader) Format() Format { return r.format }
 
 // Line returns the number of the line that was read last, from 1.
@@ -138,9 +173,12 @@ func (r *Reader) next() (record, error) {
 		}
 		var rec record
 		asked := true
-		if r.format == AccessLog {
+		switch r.format {
+		case AccessLog:
 			rec, asked, err = parseLogLine(line)
-		} else {
+		case CombinedLog:
+			rec, asked, err = parseCombined(line)
+		default:
 			rec, err = parseLine(line)
 		}
 		if err != nil {

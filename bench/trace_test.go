@@ -193,7 +193,8 @@ func TestLoadRefuses(t *testing.T) {
 // FuzzReader: whatever the bytes, the reader ends, keeps its bounds and hands
 // out only requests that can be asked for.
 func FuzzReader(f *testing.F) {
-	for _, seed := range []string{"1 a 10\n2 b 20\n", "1,a,10\n", logged, "{", "\x1f\x8b", " ,\n"} {
+	for _, seed := range []string{"1 a 10\n2 b 20\n", "1,a,10\n", logged, "{", "\x1f\x8b", " ,\n",
+		combined, "\x28\xb5\x2f\xfd", `{"ts":1,"request":{"method":"GET","host":"h","uri":"/"},"size":1,"status":200}`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {

@@ -82,14 +82,14 @@ func Load(r io.Reader, limits Limits) (*Workload, error) {
 		w.Sizes[object] = max(w.Sizes[object], rec.size)
 		w.Unsized = w.Unsized && rec.size == 1
 		w.Requests = append(w.Requests, object)
-		if w.Format == AccessLog {
+		if w.Format.IsLog() {
 			times = append(times, rec.time)
 		}
 	}
 	if len(w.Requests) == 0 {
 		return nil, fmt.Errorf("%w in its %d lines", ErrEmpty, reader.Line())
 	}
-	if w.Format == AccessLog {
+	if w.Format.IsLog() {
 		sort.Stable(&byTime{times, w.Requests})
 	}
 	if w.Unsized {

@@ -71,7 +71,7 @@ func none(share float64) float64 {
 
 // replayVerb is edge bench replay.
 type replayVerb struct {
-	File        string        `arg:"" help:"Trace (time id size) or access log, plain or gzip."`
+	File        string        `arg:"" help:"Trace (time id size) or access log (combined, or JSON with the fields of edge, nginx, Varnish or Caddy), plain, gzip or zstd."`
 	Target      string        `required:"" placeholder:"URL" help:"Where the requests go, http://HOST:PORT."`
 	Host        string        `placeholder:"HOST" help:"Host of the requests; default the target's."`
 	Rate        float64       `help:"Requests a second; 0: as fast as the answers come."`
@@ -98,7 +98,7 @@ func (v *replayVerb) Run(ctx context.Context, t terminal) error {
 	}
 	result, err := bench.Replay(ctx, bench.ReplayConfig{
 		Workload: w, Target: v.Target, Host: v.Host, Rate: v.Rate, Connections: v.Connections,
-		Timeout: v.Timeout, MaxBytes: most, MaxTime: v.MaxTime, Logged: w.Format == bench.AccessLog,
+		Timeout: v.Timeout, MaxBytes: most, MaxTime: v.MaxTime, Logged: w.Format.IsLog(),
 		CacheID: v.CacheID, Progress: t.stderr,
 	})
 	if result == nil {
