@@ -267,6 +267,9 @@ func (s *diskShard) dropOthersLocked(h policy.Hash, r *Resource) {
 	s.refs = s.index.of(h, s.refs[:0])
 	for _, o := range s.refs {
 		if !r.hasBody(s.bodyID(o)) {
+			if in, ok := s.index.get(o); ok { // what takes its place is no stranger
+				s.choice.evicted(in.Hash, in.Body, in.Uses)
+			}
 			s.dropLocked(o)
 		}
 	}

@@ -3,16 +3,16 @@ package cachestore
 import (
 	"encoding/binary"
 	"runtime"
+	"time"
 
 	"edgecache/policy"
 )
 
-// VirtualConfig says what a Virtual is like. A zero is the default of MemoryConfig
-// or DiskConfig.
+// VirtualConfig says what a Virtual is like.
 type VirtualConfig struct {
 	Memory int64 // bytes
 	Disk   int64 // bytes; 0: there is none
-	Shards int   // of the disk; as ShardsFor says
+	Shards int   // of the disk; 0: as ShardsFor says
 
 	Objective   Objective
 	Admission   Admission
@@ -31,7 +31,18 @@ type Virtual struct {
 	mem      *Memory
 	disk     *virtualDisk // nil when there is none
 	head     *Head
-	overhead int64 // bytes that are not to count, an object
+	overhead int64 // bytes of memory that an object takes beside its body
+	bare     bool  // they do not count
+}
+
+// VirtualRequest asks for an object.
+type VirtualRequest struct {
+	ID   uint64
+	Size int64 // bytes of its body
+	// Now is in Unix nanoseconds; it does not go back.
+	Now int64
+	// Fresh is how long what the origin sends now may be used; 0 is for ever.
+	Fresh time.Duration
 }
 
 // Served says where a request was answered from.
@@ -44,27 +55,35 @@ const (
 	ServedDisk
 )
 
+// virtualHead is the bytes of a usual head.
+const virtualHead = 512
+
 // NewVirtual makes an empty store. Close ends it.
 func NewVirtual(c VirtualConfig) (*Virtual, error) {
 	mem, err := NewMemory(MemoryConfig{Size: c.Memory, virtual: true, bare: !c.Overhead})
 	if err != nil {
 		return nil, err
 	}
-	v := &Virtual{mem: mem, head: &Head{Status: 200}}
-	if !c.Overhead {
-		v.overhead = NewResource(virtualKey(0), v.variant(0)).Size()
-	}
+	v := &Virtual{mem: mem, head: &Head{Status: 200, block: make([]byte, 0, virtualHead)}}
+	v.overhead = NewResource(virtualKey(0), v.variant(&VirtualRequest{})).Size()
+	v.bare = !c.Overhead
 	if c.Disk > 0 {
 		if c.Shards == 0 {
 			c.Shards = ShardsFor(c.Disk)
 		}
-		v.disk = newVirtualDisk(v, &c)
+		v.disk = newVirtualDisk(&c)
 		mem.below = v.disk
 	}
 	return v, nil
 }
 
-// Written is how many bytes the disk was given.
+// Overhead is how many bytes an object takes in memory, and on disk, beside its
+// body, when its head is a usual one.
+func (v *Virtual) Overhead() (memory, disk int64) {
+	return v.overhead, diskBytes(1, virtualMeta) - 1
+}
+
+// Written is how many bytes of bodies the disk was given.
 func (v *Virtual) Written() int64 {
 	if v.disk == nil {
 		return 0
@@ -75,44 +94,60 @@ func (v *Virtual) Written() int64 {
 // Close ends the store.
 func (v *Virtual) Close() error { return v.mem.Close() }
 
-// Request asks for an object of so many bytes, which is stored after a miss if
-// the tiers take it.
-func (v *Virtual) Request(id uint64, size int64) Served {
-	k := virtualKey(id)
-	if r, where := v.mem.Peek(k); where == InMemory {
+// Request asks for an object, which is stored after a miss if the tiers take it.
+func (v *Virtual) Request(q VirtualRequest) Served {
+	k := virtualKey(q.ID)
+	r, _ := v.mem.Peek(k)
+	if r != nil && usable(r.Variants[0], q.Now) {
 		v.mem.Hit(r, r.Variants[0])
 		runtime.Gosched() // Ristretto takes in what it was told
 		return ServedMemory
 	}
 	if v.disk != nil {
-		s := v.disk.shard(k.Hash)
-		if r := s.find(k); r != 0 {
-			s.index.uses(r).Add(1)
-			v.promote(s, k, r)
-			return ServedDisk
-		}
+		v.disk.now = seconds32(q.Now)
+	}
+	if r == nil && v.raise(k, q.Now) {
+		return ServedDisk
 	}
 	switch {
-	case size <= v.mem.config.MaxObject:
-		v.mem.put(k, v.variant(size), 0)
+	case q.Size <= v.mem.config.MaxObject:
+		v.mem.put(k, v.variant(&q), 0)
 		v.settle()
 	case v.disk != nil: // it spills
-		v.disk.store(v.disk.shard(k.Hash), k, &Body{Size: size})
+		v.disk.follow(k, r, &Resource{Key: k, Variants: []*Variant{v.variant(&q)}})
 	}
 	return ServedOrigin
 }
 
-// promote copies what the disk has up to memory, if memory takes it.
-func (v *Virtual) promote(s *virtualShard, k policy.Key, r ref) {
+// usable says whether a stored answer may be served without asking the origin.
+func usable(v *Variant, now int64) bool {
+	return v.Life.Fresh == 0 || v.Life.At(now) == policy.StateFresh
+}
+
+// raise looks for an object on disk, and copies it up to memory if memory takes it.
+func (v *Virtual) raise(k policy.Key, now int64) (found bool) {
+	if v.disk == nil {
+		return false
+	}
+	s := v.disk.shard(k.Hash)
+	r := s.find(k)
+	if in, ok := s.index.get(r); !ok || in.Expires <= seconds32(now) {
+		return false
+	}
+	s.index.uses(r).Add(1)
 	in, _ := s.index.get(r)
 	if in.Body > min(raiseMost, v.mem.config.MaxObject) {
-		return
+		return true
 	}
-	up := v.variant(in.Body)
-	up.Body.ID, up.Body.used = BodyID(diskBodyBit|uint64(r)), s.index.uses(r)
+	up := v.variant(&VirtualRequest{Size: in.Body})
+	if in.Expires != never {
+		up = v.variant(&VirtualRequest{Size: in.Body, Now: now, Fresh: time.Duration(int64(in.Expires)*1e9 - now)})
+	}
+	up.Body.ID, up.Body.used = s.name(r), s.index.uses(r)
 	if v.mem.swap(k, nil, &Resource{Key: k, Variants: []*Variant{up}}, swapping{quiet: true}) {
 		v.settle()
 	}
+	return true
 }
 
 // settle carries out at once what the tiers would do by and by.
@@ -121,9 +156,23 @@ func (v *Virtual) settle() {
 	v.mem.makeRoom(v.mem.config.Size)
 }
 
-func (v *Virtual) variant(size int64) *Variant {
-	return &Variant{Head: v.head, Body: &Body{Size: size, held: size - v.overhead, length: true}}
+// variant is what the origin sends for a request.
+func (v *Virtual) variant(q *VirtualRequest) *Variant {
+	body := &Body{Size: q.Size, held: rounded(q.Size), length: true}
+	if v.bare {
+		body.held = q.Size - v.overhead
+	}
+	n := &Variant{Head: v.head, Body: body}
+	if q.Fresh > 0 {
+		n.Life = policy.Life{Born: q.Now, Fresh: q.Fresh}
+	} else {
+		n.Validators.ETag = virtualTag
+	}
+	return n
 }
+
+// virtualTag keeps what never expires from being taken for something that has.
+var virtualTag = []byte("v")[:1:1]
 
 // virtualKey is the key of an object that has only a number. Its hash is the
 // number, mixed: what is next to each other must not meet in one part of a table.

@@ -5,24 +5,30 @@ import "edgecache/policy"
 // virtualDisk is the disk's choice without a disk: shards of index, order and
 // admission as they serve, whose writer only counts.
 type virtualDisk struct {
-	v       *Virtual
-	shards  []virtualShard
-	written int64 // bytes
-	ids     BodyID
+	shards   []virtualShard
+	overhead bool
+	written  int64  // bytes
+	now      uint32 // Unix seconds
+	ids      uint64
 }
 
 // virtualShard is one of them.
 type virtualShard struct {
+	number uint64
 	index  index
 	choice choice
 	quota  int64
+	used   int64
 }
 
-func newVirtualDisk(v *Virtual, c *VirtualConfig) *virtualDisk {
-	d := &virtualDisk{v: v, shards: make([]virtualShard, c.Shards)}
+// virtualShardShift leaves room for a ref below the number of its shard.
+const virtualShardShift = 56
+
+func newVirtualDisk(c *VirtualConfig) *virtualDisk {
+	d := &virtualDisk{shards: make([]virtualShard, c.Shards), overhead: c.Overhead}
 	for i := range d.shards {
 		s := &d.shards[i]
-		s.quota = c.Disk / int64(c.Shards)
+		s.number, s.quota = uint64(i), c.Disk/int64(c.Shards)
 		s.index.order.power = c.Objective.power()
 		s.choice = choice{always: c.Admission == AdmitAlways, returners: !c.NoReturners}
 		s.choice.size(c.Memory, c.Disk, c.Shards)
@@ -34,6 +40,17 @@ func (d *virtualDisk) shard(h policy.Hash) *virtualShard {
 	return &d.shards[h.Lo>>40%uint64(len(d.shards))]
 }
 
+// takes is what an object takes of the quota.
+func (d *virtualDisk) takes(size int64) int64 {
+	if d.overhead {
+		return diskBytes(size, virtualMeta)
+	}
+	return size
+}
+
+// virtualMeta is what a record has, as records usually do, in bytes.
+const virtualMeta = 400
+
 // find is what is stored under a key; 0 is nothing.
 func (s *virtualShard) find(k policy.Key) ref {
 	if list := s.index.of(k.Hash, nil); len(list) > 0 {
@@ -42,36 +59,50 @@ func (s *virtualShard) find(k policy.Key) ref {
 	return 0
 }
 
+// name is the ID of a body that the shard has.
+func (s *virtualShard) name(r ref) BodyID {
+	return BodyID(diskBodyBit | s.number<<virtualShardShift | uint64(r))
+}
+
+// evict takes out an object and remembers it.
+func (d *virtualDisk) evict(s *virtualShard, r ref) {
+	in, _ := s.index.get(r)
+	s.used -= d.takes(in.Body)
+	s.index.remove(r)
+	s.choice.evicted(in.Hash, in.Body, in.Uses)
+}
+
 // follow has the disk store what is new and forget what is gone.
-func (d *virtualDisk) follow(k policy.Key, old, new *Resource) {
+func (d *virtualDisk) follow(k policy.Key, _, new *Resource) {
 	s := d.shard(k.Hash)
-	if new == nil {
-		if r := s.find(k); r != 0 {
-			s.index.remove(r)
-		}
-		return
-	}
-	v := new.Variants[0]
-	if v.Body.ID != 0 {
+	if new != nil && new.Variants[0].Body.ID != 0 {
 		return
 	}
 	if r := s.find(k); r != 0 {
-		s.index.remove(r)
+		d.evict(s, r) // what takes its place is no stranger
 	}
-	d.store(s, k, v.Body)
+	if new != nil {
+		d.store(s, k, new.Variants[0])
+	}
 }
 
-// store takes a body that comes from the origin, if it is chosen.
-func (d *virtualDisk) store(s *virtualShard, k policy.Key, b *Body) (taken bool) {
-	uses, taken := s.choice.fill(k.Hash, b.Size, s.quota/roomyShare-s.index.bodyBytes())
-	return taken && d.place(s, k, b, uses)
+// store takes a variant that comes from the origin, if it is chosen.
+func (d *virtualDisk) store(s *virtualShard, k policy.Key, v *Variant) {
+	if uses, taken := s.choice.fill(k.Hash, v.Body.Size, s.quota/roomyShare-s.used); taken {
+		d.place(s, k, v, uses)
+	}
 }
 
-func (d *virtualDisk) place(s *virtualShard, k policy.Key, b *Body, uses uint32) (placed bool) {
+func (d *virtualDisk) place(s *virtualShard, k policy.Key, v *Variant, uses uint32) (placed bool) {
+	b := v.Body
 	if b.Size > largestIn(s.quota) {
 		return false
 	}
-	for s.index.bodyBytes()+b.Size > s.quota {
+	for s.used+d.takes(b.Size) > s.quota {
+		if r, ok := s.index.expired(d.now); ok {
+			d.evict(s, r)
+			continue
+		}
 		r, again := s.index.least(lockSlice)
 		if again {
 			continue
@@ -79,15 +110,14 @@ func (d *virtualDisk) place(s *virtualShard, k policy.Key, b *Body, uses uint32)
 		if r == 0 {
 			return false
 		}
-		in, _ := s.index.get(r)
 		s.index.sink(r)
-		s.index.remove(r)
-		s.choice.evicted(in.Hash, in.Body, in.Uses)
+		d.evict(s, r)
 	}
 	d.ids++
-	r := s.index.add(indexed{Hash: k.Hash, ID: uint64(d.ids), Body: b.Size, Expires: never, Uses: uses})
+	r := s.index.add(indexed{Hash: k.Hash, ID: d.ids, Body: b.Size, Expires: expiresOf(v), Uses: uses})
 	s.index.rank(r)
-	b.ID, b.used = BodyID(diskBodyBit|uint64(r)), s.index.uses(r)
+	b.ID, b.used = s.name(r), s.index.uses(r)
+	s.used += d.takes(b.Size)
 	d.written += b.Size
 	return true
 }
@@ -97,12 +127,8 @@ func (d *virtualDisk) holds(b *Body) bool {
 	if b.ID&diskBodyBit == 0 {
 		return false
 	}
-	for i := range d.shards {
-		if s := d.shards[i].index.find(ref(b.ID &^ diskBodyBit)); s != nil && &s.uses == b.used {
-			return true
-		}
-	}
-	return false
+	id := uint64(b.ID &^ diskBodyBit)
+	return d.shards[id>>virtualShardShift].index.shows(ref(id & refMask))
 }
 
 // raise is never needed: a Virtual asks the disk itself.
@@ -110,9 +136,11 @@ func (d *virtualDisk) raise(policy.Key) *Resource { return nil }
 
 // keep takes what leaves memory, if it is chosen.
 func (d *virtualDisk) keep(k policy.Key, r *Resource, i int, hits uint32) *Variant {
-	s, b := d.shard(k.Hash), r.Variants[i].Body
-	if uses, taken := s.choice.leaves(k.Hash, b.Size, hits); !taken || !d.place(s, k, &Body{Size: b.Size}, uses) {
+	s, v := d.shard(k.Hash), r.Variants[i]
+	uses, taken := s.choice.leaves(k.Hash, v.Body.Size, hits)
+	low := &Variant{Life: v.Life, Validators: v.Validators, Body: &Body{Size: v.Body.Size}}
+	if !taken || !d.place(s, k, low, uses) {
 		return nil
 	}
-	return r.Variants[i]
+	return low
 }

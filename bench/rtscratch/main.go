@@ -13,7 +13,7 @@ import (
 func main() {
 	disk := flag.Float64("disk", 10, "")
 	mem := flag.Float64("mem", 1, "")
-	shards := flag.Int("shards", 1, "")
+	shards := flag.Int("shards", 0, "")
 	over := flag.Bool("overhead", false, "")
 	show := flag.Bool("show", false, "")
 	obj := flag.Int("obj", 0, "")
@@ -36,7 +36,7 @@ func main() {
 		var n [3]int
 		var miss, all int64
 		for _, o := range w.Requests {
-			s := v.Request(uint64(o), w.Sizes[o])
+			s := v.Request(cachestore.VirtualRequest{ID: uint64(o), Size: w.Sizes[o]})
 			n[s]++
 			all += w.Sizes[o]
 			if *show {
