@@ -16,9 +16,10 @@ import (
 // whole one sees in the log.
 //
 // The paper reports a mean error of the miss ratio below .01. Ours, for LRU with
-// 16,384 objects kept, is below .02 on the shared traces (TestSamplerAgrees),
-// most of it from few large objects being in the sample or not; it grows as the
-// sample shrinks. What is larger than the smaller cache is never kept by it.
+// 16,384 objects kept, was at most .018 on six shared traces at 1, 5 and 20 % of
+// their bytes (TestSamplerAgrees holds two to .02), most of it from few large
+// objects being in the sample or not; it grows as the sample shrinks. What is
+// larger than the smaller cache is never kept by it.
 type Sampler struct {
 	maxObjects, maxRequests int
 	below                   uint64            // this is a hash that belongs to the sample

@@ -2,7 +2,8 @@ package policies
 
 // Tiers is a memory tier, and a disk tier below it if Disk is not nil, with
 // write-through: what is fetched goes into both; what is found on disk only is
-// copied up, and its copy on disk stays.
+// copied up, and its copy on disk stays. The disk does not hear of hits in
+// memory.
 type Tiers struct {
 	Memory, Disk Policy
 	Counts       Counts
