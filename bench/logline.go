@@ -46,6 +46,11 @@ type logLine struct {
 	Size          json.RawMessage `json:"size"` // Caddy
 	BytesSent     json.RawMessage `json:"bytes_sent"`
 	Bytes         json.RawMessage `json:"bytes"`
+
+	// Of edge's own lines.
+	Cache    string `json:"cache"`
+	Unstored string `json:"unstored"`
+	TTL      *int64 `json:"ttl"`
 }
 
 // parseLogLine takes one line of a JSON access log. Only what a client got with
@@ -83,7 +88,24 @@ func parseLogLine(line []byte) (rec record, asked bool, err error) {
 	if err != nil {
 		return record{}, false, err
 	}
-	return record{time: at, id: []byte(l.id()), size: size}, true, nil
+	return record{time: at, id: []byte(l.id()), size: size, fresh: l.fresh()}, true, nil
+}
+
+// fresh is for how many seconds the answer may be used from then on, Unstorable
+// when no cache may keep it. It is 0 when the log does not tell: of another server, or
+// when edge's own tiers were why it was not stored.
+func (l *logLine) fresh() int32 {
+	switch {
+	case !l.own:
+		return 0
+	case l.Unstored == "tier_refused", l.Unstored == "too_large", l.Unstored == "aborted":
+		return 0
+	case l.Cache == "bypass", l.Unstored != "":
+		return Unstorable
+	case l.TTL == nil:
+		return 0
+	}
+	return int32(min(max(*l.TTL, 1), math.MaxInt32)) // what is served stale was asked for anew just then
 }
 
 // id names the object: its whole url where the log tells the host, else the uri.

@@ -89,9 +89,10 @@ type Reader struct {
 
 // record is a request whose id is a view into the reader's line.
 type record struct {
-	time float64
-	id   []byte
-	size int64
+	time  float64
+	id    []byte
+	size  int64
+	fresh int32 // as in Workload.Fresh
 }
 
 // maxWindow is the most that a zstd trace may ask to look back, as much as its

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"sort"
 )
@@ -20,7 +21,18 @@ type Workload struct {
 	Sizes    []int64  // bytes of each object: the largest that the trace shows
 	Requests []uint32 // index of the object that each request asks for
 	Unsized  bool     // the trace had no sizes, so every one is UnsizedBytes
+
+	// At is when each request came, in Unix nanoseconds, and Fresh for how many
+	// seconds from then on its answer may be used: 0 for ever, as far as is known;
+	// Unstorable not at all. Both are nil unless the log tells of any.
+	At    []int64
+	Fresh []int32
+	// Seconds are from the first request to the last, in a trace that counts in them.
+	Seconds float64
 }
+
+// Unstorable is the Fresh of an answer that no cache may keep.
+const Unstorable = -1
 
 // Bytes returns how many body bytes all requests ask for.
 func (w *Workload) Bytes() int64 {
@@ -61,6 +73,9 @@ func Load(r io.Reader, limits Limits) (*Workload, error) {
 	known := make(map[string]uint32)
 	var idBytes int64
 	var times []float64 // of a log's requests
+	var fresh []int32
+	tells := false // whether any answer has a lifetime
+	from, to := math.Inf(1), math.Inf(-1)
 	for {
 		rec, err := reader.next()
 		if err == io.EOF {
@@ -84,13 +99,23 @@ func Load(r io.Reader, limits Limits) (*Workload, error) {
 		w.Requests = append(w.Requests, object)
 		if w.Format.IsLog() {
 			times = append(times, rec.time)
+			fresh = append(fresh, rec.fresh)
+			tells = tells || rec.fresh != 0
 		}
+		from, to = min(from, rec.time), max(to, rec.time)
 	}
 	if len(w.Requests) == 0 {
 		return nil, fmt.Errorf("%w in its %d lines", ErrEmpty, reader.Line())
 	}
 	if w.Format.IsLog() {
-		sort.Stable(&byTime{times, w.Requests})
+		sort.Stable(&byTime{times, w.Requests, fresh})
+	}
+	w.Seconds = to - from
+	if tells {
+		w.Fresh = fresh
+		for _, at := range times {
+			w.At = append(w.At, int64(at*1e9))
+		}
 	}
 	if w.Unsized {
 		for o := range w.Sizes {
@@ -104,6 +129,7 @@ func Load(r io.Reader, limits Limits) (*Workload, error) {
 type byTime struct {
 	times    []float64
 	requests []uint32
+	fresh    []int32
 }
 
 func (b *byTime) Len() int           { return len(b.times) }
@@ -111,4 +137,5 @@ func (b *byTime) Less(i, j int) bool { return b.times[i] < b.times[j] }
 func (b *byTime) Swap(i, j int) {
 	b.times[i], b.times[j] = b.times[j], b.times[i]
 	b.requests[i], b.requests[j] = b.requests[j], b.requests[i]
+	b.fresh[i], b.fresh[j] = b.fresh[j], b.fresh[i]
 }

@@ -50,13 +50,13 @@ func foresee(t Trace, capacity int64, weight func(int64) float64) Counts {
 	uses := nextUses(t)
 	for now, id := range t.Requests {
 		size := t.Sizes[id]
-		c.Requests.add(size)
+		c.Requests.Add(size)
 		if o.order.has(id) {
-			c.MemoryHits.add(size)
+			c.MemoryHits.Add(size)
 			o.order.remove(id)
 			o.bytes -= size
 		} else {
-			c.Misses.add(size)
+			c.Misses.Add(size)
 		}
 		if uses[now] == 0 || size > capacity {
 			continue

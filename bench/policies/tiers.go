@@ -12,7 +12,7 @@ type Tiers struct {
 // Tally counts requests and the bytes of the objects that they ask for.
 type Tally struct{ Objects, Bytes int64 }
 
-func (t *Tally) add(size int64) {
+func (t *Tally) Add(size int64) {
 	t.Objects++
 	t.Bytes += size
 }
@@ -24,20 +24,28 @@ type Counts struct {
 	DiskWritten                            int64 // bytes
 }
 
+// Lose counts requests that no policy could have answered.
+func (c *Counts) Lose(t Tally) {
+	for _, n := range []*Tally{&c.Requests, &c.Misses} {
+		n.Objects += t.Objects
+		n.Bytes += t.Bytes
+	}
+}
+
 // Request asks for an object.
 func (t *Tiers) Request(id uint32, size int64) {
 	c := &t.Counts
-	c.Requests.add(size)
+	c.Requests.Add(size)
 	switch {
 	case t.Memory.Has(id):
-		c.MemoryHits.add(size)
+		c.MemoryHits.Add(size)
 		t.Memory.Hit(id)
 	case t.Disk != nil && t.Disk.Has(id):
-		c.DiskHits.add(size)
+		c.DiskHits.Add(size)
 		t.Disk.Hit(id)
 		t.Memory.Add(id, size)
 	default:
-		c.Misses.add(size)
+		c.Misses.Add(size)
 		t.Memory.Add(id, size)
 		if t.Disk != nil && t.Disk.Add(id, size) {
 			c.DiskWritten += size
