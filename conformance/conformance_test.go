@@ -41,22 +41,40 @@ type report struct {
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	install(t)
-	t.Run("memory", func(t *testing.T) {
-		t.Parallel()
-		addrs := freeAddrs(t)
-		startEdge(t, addrs, nil)
-		suite(t, addrs)
-	})
-	t.Run("disk", func(t *testing.T) {
-		t.Parallel()
-		addrs := freeAddrs(t)
-		startEdge(t, addrs, smallOverDisk(t))
-		defer flood(t, addrs)()
-		suite(t, addrs)
-		if n := diskHits(t, addrs); n < leastFromDisk {
-			t.Errorf("%d answers came from disk, want at least %d: else this is the memory's test again", n, leastFromDisk)
+	got := map[string]*report{"HTTP/1.1": {}}
+	for wire := range wires {
+		got[wire] = &report{}
+	}
+	t.Run("runs", func(t *testing.T) {
+		t.Run("HTTP/1.1", func(t *testing.T) {
+			t.Parallel()
+			addrs := freeAddrs(t)
+			startEdge(t, addrs, nil)
+			*got["HTTP/1.1"] = suite(t, addrs, "http://"+addrs.data)
+		})
+		for wire := range wires {
+			t.Run(wire, func(t *testing.T) {
+				t.Parallel()
+				addrs := freeAddrs(t)
+				s, changes := overTLS(t)
+				startEdge(t, addrs, changes)
+				*got[wire] = suite(t, addrs, front(t, wire, s))
+			})
 		}
+		t.Run("disk", func(t *testing.T) {
+			t.Parallel()
+			addrs := freeAddrs(t)
+			startEdge(t, addrs, smallOverDisk(t))
+			defer flood(t, addrs)()
+			suite(t, addrs, "http://"+addrs.data)
+			if n := diskHits(t, addrs); n < leastFromDisk {
+				t.Errorf("%d answers came from disk, want at least %d: else this is the memory's test again", n, leastFromDisk)
+			}
+		})
 	})
+	for wire := range wires {
+		t.Run(wire+" comes out like HTTP/1.1", func(t *testing.T) { comesOutAlike(t, wire, *got["HTTP/1.1"], *got[wire]) })
+	}
 }
 
 // late says whether a required test has not even begun, because what it sets up took
@@ -70,13 +88,14 @@ func late(r report) bool {
 	return false
 }
 
-// suite runs the tests through an edge and wants of them what edge has to pass.
-func suite(t *testing.T, addrs addresses) {
+// suite runs the tests through an edge, which is asked at target, and wants of them what
+// edge has to pass.
+func suite(t *testing.T, addrs addresses, target string) report {
 	t.Helper()
-	got, table := run(t, "--target", "http://"+addrs.data, "--origin-port", port(t, addrs.origin))
+	got, table := run(t, "--target", target, "--origin-port", port(t, addrs.origin))
 	if late(got) {
 		t.Logf("the machine was too slow for a test's set-up; once more\n%s", table)
-		got, table = run(t, "--target", "http://"+addrs.data, "--origin-port", port(t, addrs.origin))
+		got, table = run(t, "--target", target, "--origin-port", port(t, addrs.origin))
 	}
 	t.Logf("\n%s", table)
 	for _, want := range []struct {
@@ -94,6 +113,7 @@ func suite(t *testing.T, addrs addresses) {
 			t.Errorf("%s: %d of %d pass, want at least %d", want.kind, sum.Passed, sum.Total, want.least)
 		}
 	}
+	return got
 }
 
 // A proxy that stores nothing must not look like a cache: what fails because of it

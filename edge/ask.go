@@ -146,7 +146,7 @@ func (e *Engine) attempt(s *Session, q *question, peer *origin.Peer, pool *origi
 		}
 		return nil, err
 	}
-	if unasked(req, res) {
+	if unasked(s, req, res) {
 		res.Body.Close()
 		return nil, &unaskedError{res.StatusCode}
 	}
@@ -167,8 +167,12 @@ func (e *Engine) ours(at int64) int64 {
 }
 
 // unasked says whether an answer has a status that only a question of another
-// kind can have: 101 without Upgrade, 304 without a condition.
-func unasked(req *http.Request, res *http.Response) bool {
+// kind can have: 101 without Upgrade, 304 without a condition, 200 to a CONNECT that was
+// made an Upgrade.
+func unasked(s *Session, req *http.Request, res *http.Response) bool {
+	if s.Request.Proto == HTTP2 && s.Request.Upgrade != "" && !joins(req, res) {
+		return true
+	}
 	switch res.StatusCode {
 	case http.StatusSwitchingProtocols:
 		return req.Header.Get("Upgrade") == ""
@@ -224,6 +228,9 @@ func (e *Engine) connected(s *Session, c origin.ConnInfo) error {
 func (e *Engine) filterResponse(s *Session, res *http.Response) (*http.Response, error) {
 	e.clean(s, res)
 	if res.StatusCode == http.StatusSwitchingProtocols {
+		if s.Request.Proto == HTTP2 {
+			delete(res.Header, "Sec-Websocket-Accept") // the key was ours
+		}
 		return res, nil // a tunnel is not an answer
 	}
 	s.trace.mark(PhaseResponseFilter)

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"io"
 	"net/http"
 
@@ -38,6 +39,13 @@ type Lane interface {
 	// lane cannot tell. It may cost a goroutine: ask only on a miss.
 	Gone() <-chan struct{}
 }
+
+// What a lane says of an answer that it cannot send as it was asked to.
+var (
+	ErrEnded  = errors.New("answer is over")
+	ErrLength = errors.New("body differs from its Content-Length")
+	ErrAbsent = errors.New("body left memory while it was sent")
+)
 
 // View is how an answer leaves: the immutable head plus what differs.
 type View struct {

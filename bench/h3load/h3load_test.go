@@ -104,7 +104,7 @@ func TestSaysWhatFails(t *testing.T) {
 		said string
 	}{
 		{"an error", []string{"-url", url + "/gone", "-ca", ca}, 1, "first request: 404"},
-		{"a stranger", []string{"-url", url + "/x", "-ca", ca, "-name", "other.test"}, 1, "certificate"},
+		{"a stranger", []string{"-url", url + "/x", "-ca", ca, "-name", "other.test"}, 1, "-ca FILE names"},
 		{"no url", nil, 2, "-url"},
 		{"no streams", []string{"-url", url, "-streams", "0"}, 2, "at least one"},
 	} {

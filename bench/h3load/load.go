@@ -54,7 +54,7 @@ func load(ctx context.Context, o options) (result, error) {
 		clients[i] = h3.NewClient(config)
 		defer clients[i].Close()
 		if err := (&worker{running: r, client: clients[i]}).ask(ctx); err != nil {
-			return result{}, fmt.Errorf("first request: %w", err)
+			return result{}, fmt.Errorf("first request: %w%s", err, hint(err))
 		}
 	}
 	start := time.Now()
@@ -72,6 +72,15 @@ func load(ctx context.Context, o options) (result, error) {
 	all.PerSecond = float64(all.Requests) / all.Seconds
 	all.P50, all.P99, all.Max = r.spans.Quantile(.5).Seconds(), r.spans.Quantile(.99).Seconds(), r.spans.Max().Seconds()
 	return all, nil
+}
+
+// hint says what to do about a certificate that nobody trusts.
+func hint(err error) string {
+	var bad *tls.CertificateVerificationError
+	if errors.As(err, &bad) {
+		return "; -ca FILE names whom to trust, -insecure trusts anybody"
+	}
+	return ""
 }
 
 func trust(o options) (*tls.Config, error) {

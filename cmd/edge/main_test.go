@@ -84,6 +84,7 @@ type serving struct {
 	Listen    []string
 	Admin     string
 	TLSListen []string `json:"tls_listen"`
+	HTTP3     []string `json:"http3_listen"`
 	TokenFile string   `json:"token_file"`
 }
 

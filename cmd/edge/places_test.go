@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"log/slog"
 	"math"
 	"net"
 	"os"
@@ -229,5 +230,14 @@ func TestGreeting(t *testing.T) {
 		"access log       to /var/log/a.log\n"
 	if b.String() != want {
 		t.Errorf("got\n%swant\n%s", b.String(), want)
+	}
+	r.secure = []net.Listener{listener()}
+	r.quic.listen(r.secure, slog.New(slog.DiscardHandler))
+	defer r.quic.close()
+	b.Reset()
+	r.greet(&b)
+	secure := "edge serves on   http://" + listen + ", https://" + r.secure[0].Addr().String() + " with HTTP/3 (memory"
+	if !strings.HasPrefix(b.String(), secure) {
+		t.Errorf("with TLS: got\n%swant\n%s", b.String(), secure)
 	}
 }

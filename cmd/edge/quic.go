@@ -38,6 +38,15 @@ func (q *quicSide) listen(secure []net.Listener, log *slog.Logger) {
 	}
 }
 
+// addresses are where it is served.
+func (q *quicSide) addresses() []string {
+	all := make([]string, len(q.sockets))
+	for i, s := range q.sockets {
+		all[i] = s.LocalAddr().String()
+	}
+	return all
+}
+
 // altSvc tells clients of the other protocols where HTTP/3 is (RFC 7838, 3),
 // for a day.
 func (q *quicSide) altSvc() string {

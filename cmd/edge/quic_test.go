@@ -44,6 +44,9 @@ func TestServesHTTP3(t *testing.T) {
 	config := &tls.Config{RootCAs: roots, ServerName: "www.example"}
 	p := start(t, []string{"HOME=" + t.TempDir()}, anywhere("--origin", origin.URL, "--tls-listen", "127.0.0.1:0", "--cert", cert, "--key", key)...)
 	address := p.said.TLSListen[0]
+	if got := p.said.HTTP3; len(got) != 1 || got[0] != address {
+		t.Errorf("it says that HTTP/3 is served on %q, want %s", got, address)
+	}
 	_, port, _ := net.SplitHostPort(address)
 	tcp := &http.Transport{TLSClientConfig: config}
 	defer tcp.CloseIdleConnections()
@@ -95,6 +98,9 @@ func TestHTTP3IsOptional(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := start(t, []string{"HOME=" + t.TempDir()}, anywhere("--config", file, "--tls-listen", x.listen, "--cert", cert, "--key", key)...)
+		if told := len(p.said.HTTP3) > 0; told != (x.altSvc != "") {
+			t.Errorf("%s: it says that HTTP/3 is served on %q", x.name, p.said.HTTP3)
+		}
 		res, _ := askTLS(t, tcp, p.said.TLSListen[0], "/x")
 		if got := strings.Join(res.Header["Alt-Svc"], "|"); res.StatusCode != 200 || got != x.altSvc {
 			t.Errorf("%s: %d, Alt-Svc %q, want %q", x.name, res.StatusCode, got, x.altSvc)

@@ -19,7 +19,6 @@ import (
 	"edgecache/edge/certs"
 	"edgecache/edge/h1"
 	"edgecache/edge/h2"
-	"edgecache/edge/h3"
 	"edgecache/purge"
 )
 
@@ -326,7 +325,7 @@ func (r *running) drain() error {
 	quic := make(chan error, 1)
 	go func() { quic <- r.quic.shutdown(ctx) }()
 	err := cmp.Or(r.wire.Shutdown(ctx), <-quic)
-	if errors.Is(err, h1.ErrCut) || errors.Is(err, h3.ErrCut) {
+	if errors.Is(err, edge.ErrCut) {
 		r.log.Warn("requests were cut: they took longer than the drain", "drain", r.settings.limits.drain.String())
 		err = nil
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 )
@@ -28,7 +29,7 @@ func screen(w io.Writer) (columns, lines int, is bool) {
 // machine. The token itself is never shown.
 func (r *running) welcome(tokenFile string) {
 	if !isTerminal(r.terminal.stderr) {
-		r.log.Info("serving", "listen", addressesOf(r.plain), "tls_listen", addressesOf(r.secure),
+		r.log.Info("serving", "listen", addressesOf(r.plain), "tls_listen", addressesOf(r.secure), "http3_listen", r.quic.addresses(),
 			"admin", r.adminListener.Addr().String(), "token_file", tokenFile, "access_log", r.settings.log.access,
 			"memory", r.in.store.Stats().Limit, "disk", r.in.store.Stats().Disk.Limit, "version", version(), "pid", os.Getpid())
 		return
@@ -39,21 +40,28 @@ func (r *running) welcome(tokenFile string) {
 // greet writes the four lines: where it listens, the admin address, a purge
 // command to copy, where the log goes.
 func (r *running) greet(w io.Writer) {
-	first := append(append([]net.Listener{}, r.plain...), r.secure...)[0]
-	host, port := hostPort(first.Addr().String())
-	scheme := "http"
-	if len(r.plain) == 0 {
-		scheme = "https"
-	}
 	log := map[string]string{"-": "to standard output", "off": "off"}[r.settings.log.access]
 	if log == "" {
 		log = "to " + r.settings.log.access
 	}
-	fmt.Fprintf(w, "edge serves on   %s://%s (memory %s, %s)\n",
-		scheme, net.JoinHostPort(host, port), formatSize(r.in.store.Stats().Limit), r.diskWords())
+	urls := append(urlsOf("http", r.plain), urlsOf("https", r.secure)...)
+	all := strings.Join(urls, ", ")
+	if len(r.quic.sockets) > 0 {
+		all += " with HTTP/3"
+	}
+	fmt.Fprintf(w, "edge serves on   %s (memory %s, %s)\n", all, formatSize(r.in.store.Stats().Limit), r.diskWords())
 	fmt.Fprintf(w, "admin API on     http://%s\n", r.adminListener.Addr())
-	fmt.Fprintf(w, "purge a url with %s\n", r.purgeCommand(scheme+"://"+net.JoinHostPort(host, port)+"/"))
+	fmt.Fprintf(w, "purge a url with %s\n", r.purgeCommand(urls[0]+"/"))
 	fmt.Fprintf(w, "access log       %s\n", log)
+}
+
+// urlsOf are urls of listeners that work on this machine.
+func urlsOf(scheme string, list []net.Listener) (urls []string) {
+	for _, l := range list {
+		host, port := hostPort(l.Addr().String())
+		urls = append(urls, scheme+"://"+net.JoinHostPort(host, port))
+	}
+	return urls
 }
 
 // diskWords say how large the disk tier is, or that there is none.

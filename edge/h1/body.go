@@ -65,7 +65,7 @@ var (
 // reset makes it the body of the next head; none when length is 0.
 func (b *body) reset(f *framing) {
 	*b = body{in: b.in, lane: b.lane, pace: b.pace, expect: f.expect, total: f.length}
-	b.pace.reset()
+	b.pace.Reset()
 	switch {
 	case f.length > 0:
 		b.left = f.length
@@ -302,33 +302,21 @@ func (b *body) fail(err error) error {
 	return fault
 }
 
-// pace is the minimum rate of a body: a credit of time that waiting uses up
-// and bytes renew.
-type pace struct {
-	bytesPerSecond int64
-	grace          time.Duration
-	credit         time.Duration
-}
-
-func (p *pace) reset() { p.credit = p.grace }
+// pace is an edge.Pace over an input.
+type pace struct{ edge.Pace }
 
 // read reads into dst, for as long as the credit lasts.
 func (p *pace) read(in *input, dst []byte) (int, error) {
 	start := time.Now()
-	n, err := in.readUntil(dst, start.Add(p.credit), nil)
-	p.waited(start, n)
+	n, err := in.readUntil(dst, start.Add(p.Left()), nil)
+	p.Waited(start, n)
 	return n, err
 }
 
 // fill reads into the buffer, for as long as the credit lasts.
 func (p *pace) fill(in *input) error {
 	start, had := time.Now(), in.w-in.r
-	err := in.fill(start.Add(p.credit), nil)
-	p.waited(start, in.w-in.r-had)
+	err := in.fill(start.Add(p.Left()), nil)
+	p.Waited(start, in.w-in.r-had)
 	return err
-}
-
-func (p *pace) waited(start time.Time, got int) {
-	earned := time.Duration(got) * (time.Second / time.Duration(p.bytesPerSecond))
-	p.credit = min(p.grace, p.credit-time.Since(start)+earned)
 }

@@ -52,7 +52,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 	c.lane.c, c.leaving.c = c, c
 	c.lane.out = output{dst: &c.wire, wire: &c.wire, leaving: &c.leaving}
 	c.body = body{in: &c.in, lane: &c.lane,
-		pace: pace{bytesPerSecond: s.config.BodyMinRate, grace: s.config.BodyGrace}}
+		pace: pace{edge.Pace{BytesPerSecond: s.config.BodyMinRate, Grace: s.config.BodyGrace}}}
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		c.remote = a.AddrPort()
 		c.remote = netip.AddrPortFrom(c.remote.Addr().Unmap(), c.remote.Port())

@@ -1,7 +1,6 @@
 package h1
 
 import (
-	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -17,12 +16,6 @@ import (
 const (
 	copyBytes  = 16 << 10 // bodies up to this are copied behind their head: one write is cheaper than two parts
 	batchBytes = 1 << 20  // what one gathering write is given of a larger body
-)
-
-var (
-	errEnded  = errors.New("answer is over")
-	errLength = errors.New("body differs from its Content-Length")
-	errAbsent = errors.New("body left memory while it was sent")
 )
 
 // lane sends a connection's answers, one after another. It belongs to the
@@ -79,7 +72,7 @@ func (l *lane) next() {
 // SendObject sends a whole answer from memory.
 func (l *lane) SendObject(h *cachestore.Head, b *cachestore.Body, v *edge.View) error {
 	if !v.NoBody && v.Length != v.To-v.From {
-		return errLength
+		return edge.ErrLength
 	}
 	if err := l.begin(h, v); err != nil {
 		return err
@@ -93,7 +86,7 @@ func (l *lane) SendObject(h *cachestore.Head, b *cachestore.Body, v *edge.View) 
 	for at := v.From; at < v.To; {
 		part := b.At(at)
 		if len(part) == 0 {
-			return l.broken(errAbsent)
+			return l.broken(edge.ErrAbsent)
 		}
 		part = part[:min(int64(len(part)), v.To-at)]
 		l.out.buf = append(l.out.buf, part...)
@@ -109,7 +102,7 @@ func (l *lane) sendLarge(b *cachestore.Body, from, to int64) error {
 		for from < until {
 			part := b.At(from)
 			if len(part) == 0 {
-				return l.broken(errAbsent)
+				return l.broken(edge.ErrAbsent)
 			}
 			part = part[:min(int64(len(part)), until-from)]
 			l.out.part(part)
@@ -129,14 +122,14 @@ func (l *lane) SendHead(h *cachestore.Head, v *edge.View) error { return l.begin
 func (l *lane) Write(p []byte) error {
 	switch {
 	case l.state != answerOpen:
-		return errEnded
+		return edge.ErrEnded
 	case l.out.err != nil:
 		return l.out.err
 	case l.framing == framedNot || len(p) == 0:
 		return nil
 	case l.framing == framedLength:
 		if l.left -= int64(len(p)); l.left < 0 {
-			return l.broken(errLength)
+			return l.broken(edge.ErrLength)
 		}
 	}
 	if l.framing == framedChunks {
@@ -163,10 +156,10 @@ func (l *lane) Flush() error { return l.out.flush() }
 // End ends the answer cleanly, if as much of it came as was announced.
 func (l *lane) End(trailer http.Header) error {
 	if l.state != answerOpen {
-		return errEnded
+		return edge.ErrEnded
 	}
 	if l.framing == framedLength && l.left != 0 {
-		return l.broken(errLength)
+		return l.broken(edge.ErrLength)
 	}
 	if l.framing == framedChunks {
 		l.out.buf = append(l.out.buf, "0\r\n"...)
@@ -179,7 +172,7 @@ func (l *lane) End(trailer http.Header) error {
 // Abort breaks the answer visibly: what was announced never comes.
 func (l *lane) Abort(error) {
 	if l.state != answerEnded {
-		_ = l.broken(errEnded)
+		_ = l.broken(edge.ErrEnded)
 	}
 }
 
@@ -193,7 +186,7 @@ func (l *lane) Gone() <-chan struct{} { return l.c.leaving.ask() }
 // begin formats the head into the buffer and decides how the body is framed.
 func (l *lane) begin(h *cachestore.Head, v *edge.View) error {
 	if l.state != answerDue {
-		return errEnded
+		return edge.ErrEnded
 	}
 	if l.out.err != nil {
 		return l.out.err

@@ -23,13 +23,9 @@ type engine interface {
 
 var _ engine = (*edge.Engine)(nil)
 
-// ErrCut is Shutdown's error when connections had to be cut.
-var ErrCut = errors.New("connections were cut")
-
 const (
-	refusers     = 64              // connections over the limit that are told so at once
-	refuseTime   = time.Second     // that telling may take so long
-	cutGrace     = 2 * time.Second // a cut connection's goroutine may take so long
+	refusers     = 64          // connections over the limit that are told so at once
+	refuseTime   = time.Second // that telling may take so long
 	backoffLeast = 5 * time.Millisecond
 	backoffMost  = time.Second
 )
@@ -190,36 +186,18 @@ func (s *Server) remove(c *conn) {
 
 // Shutdown stops accepting, closes idle connections, lets active requests end
 // (each is its connection's last) for at most limits.drain or until ctx ends,
-// and then cuts what is left, tunnels too: ErrCut.
+// and then cuts what is left, tunnels too: edge.ErrCut.
 func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.cut()
 	s.startDraining()
-	done := make(chan struct{})
-	go func() {
-		s.running.Wait()
-		close(done)
-	}()
-	drain := time.NewTimer(s.config.Drain)
-	defer drain.Stop()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-	case <-drain.C:
-	}
-	s.cut()
-	s.mu.Lock()
-	for c := range s.conns {
-		_ = c.wire.Conn.Close()
-	}
-	s.mu.Unlock()
-	late := time.NewTimer(cutGrace)
-	defer late.Stop()
-	select {
-	case <-done:
-	case <-late.C:
-	}
-	return ErrCut
+	return edge.Drain(ctx, s.config.Drain, &s.running, func() {
+		s.cut()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for c := range s.conns {
+			_ = c.wire.Conn.Close()
+		}
+	})
 }
 
 func (s *Server) startDraining() {

@@ -101,7 +101,7 @@ func TestShutdownCuts(t *testing.T) {
 	<-entered
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := s.Shutdown(ctx); !errors.Is(err, ErrCut) {
+	if err := s.Shutdown(ctx); !errors.Is(err, edge.ErrCut) {
 		t.Errorf("Shutdown: %v, want ErrCut", err)
 	}
 	if n := s.Stats().Open; n != 0 {

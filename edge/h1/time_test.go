@@ -240,7 +240,7 @@ func TestDrainLimit(t *testing.T) {
 		_, _ = io.WriteString(client, get("/"))
 		synctest.Wait()
 		start := time.Now()
-		if err := s.Shutdown(t.Context()); err != ErrCut || time.Since(start) != 30*time.Second {
+		if err := s.Shutdown(t.Context()); err != edge.ErrCut || time.Since(start) != 30*time.Second {
 			t.Errorf("%v after %v, want ErrCut after 30s", err, time.Since(start))
 		}
 		client.Close()

@@ -110,7 +110,7 @@ func TestTunnelBreaks(t *testing.T) {
 		},
 		"shutdown": func(_ *client, _ *net.TCPConn, s *Server) {
 			s.config.Drain = time.Millisecond
-			if err := s.Shutdown(t.Context()); err != ErrCut {
+			if err := s.Shutdown(t.Context()); err != edge.ErrCut {
 				t.Errorf("Shutdown: %v, want ErrCut", err)
 			}
 		},

@@ -18,10 +18,12 @@ type body struct {
 	returned int64 // read, and not yet given back to the client
 	whole    bool
 	stopped  bool
-	asked    bool          // the 100 went out
-	patient  bool          // a tunnel's: it has a limit of its own
-	counted  bool          // the stream no longer counts as active
-	credit   time.Duration // that waiting uses up and bytes give back
+	asked    bool // the 100 went out
+	patient  bool // a tunnel's: it has a limit of its own
+	counted  bool // the stream no longer counts as active
+	pace     edge.Pace
+	part     int64 // of a DATA frame that is not whole, as far as it came
+	credited int64 // bytes that pace has counted
 	wake     chan struct{}
 }
 
@@ -33,7 +35,9 @@ var (
 // reset makes it the body of the next request.
 func (b *body) reset(st *stream) {
 	conf := &st.c.server.config
-	*b = body{st: st, data: b.data[:0], wake: b.wake, window: int64(conf.StreamWindow), credit: conf.BodyGrace}
+	*b = body{st: st, data: b.data[:0], wake: b.wake, window: int64(conf.StreamWindow),
+		pace: edge.Pace{BytesPerSecond: conf.BodyMinRate, Grace: conf.BodyGrace}}
+	b.pace.Reset()
 	if b.wake == nil {
 		b.wake = make(chan struct{}, 1)
 	}
@@ -67,6 +71,9 @@ func (b *body) Read(p []byte) (int, error) {
 		c.mu.Unlock()
 		late := b.wait()
 		c.mu.Lock()
+		if b.credit(b.got+b.part) && late {
+			continue
+		}
 		if late && !b.patient && b.r == len(b.data) && !b.whole && !b.stopped {
 			c.server.counts.slowBodies.Add(1)
 			b.stopped = true
@@ -78,12 +85,12 @@ func (b *body) Read(p []byte) (int, error) {
 // wait waits for bytes, or for the end of the credit. A tunnel has none to lose.
 func (b *body) wait() (late bool) {
 	start := time.Now()
-	timer := time.NewTimer(max(b.credit, 0))
+	timer := time.NewTimer(max(b.pace.Left(), 0))
 	defer timer.Stop()
 	if b.patient {
 		timer.Stop()
 	} else {
-		defer func() { b.credit -= time.Since(start) }()
+		defer b.pace.Waited(start, 0)
 	}
 	select {
 	case <-b.wake:
@@ -103,7 +110,7 @@ func (b *body) took(n int) {
 	c.unread -= int64(n)
 	b.returned += int64(n)
 	conf := &c.server.config
-	b.credit = min(conf.BodyGrace, b.credit+time.Duration(n)*(time.Second/time.Duration(conf.BodyMinRate)))
+	b.credit(b.got - int64(len(b.data)-b.r))
 	if !b.whole && b.returned >= int64(conf.StreamWindow)/2 {
 		c.out = appendWindow(c.out, b.st.id, uint32(b.returned))
 		b.window += b.returned
@@ -111,6 +118,19 @@ func (b *body) took(n int) {
 	}
 	c.giveBack(int64(n))
 	c.flush()
+}
+
+// credit has pace count what came so far, once, and says whether there was something new. A
+// byte counts when it has come, though its frame is not whole: a client that sends
+// 16 KiB a frame, each over a slow line, is as fast as its line.
+func (b *body) credit(came int64) bool {
+	more := came - b.credited
+	if more <= 0 {
+		return false
+	}
+	b.pace.Got(more)
+	b.credited = came
+	return true
 }
 
 // put takes what came. The window has been checked.

@@ -27,7 +27,7 @@ type Config struct {
 
 	// Budgets against floods: so many at once, and a hundredth of it again each second.
 	Resets   int // limits.h2_resets: streams ended early, by the client or because of it; 1,000
-	Controls int // limits.h2_controls: frames that carry nothing: SETTINGS, PING, empty and tiny ones; 10,000
+	Controls int // limits.h2_controls: frames that carry nothing: SETTINGS, PING, empty and tiny ones, refused requests; 10,000
 
 	Log *slog.Logger // for what a person should act on; nil = discard
 }

@@ -194,10 +194,25 @@ func (c *conn) frames() error {
 func (c *conn) await() {
 	have := c.buf[c.r:c.w]
 	switch {
-	case len(have) == 0, len(have) > frameKindAt && kind(have[frameKindAt]) == kindData:
+	case len(have) == 0:
 		c.begun = time.Time{}
+	case len(have) > frameKindAt && kind(have[frameKindAt]) == kindData:
+		c.begun = time.Time{}
+		c.partOf(have)
 	case c.begun.IsZero():
 		c.begun = c.now
+	}
+}
+
+// partOf tells a body how much has come of a DATA frame that is not whole.
+func (c *conn) partOf(have []byte) {
+	if len(have) <= frameHead {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if st := c.streams[frameStream(have)]; st != nil {
+		st.body.part = int64(len(have) - frameHead)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -13,7 +14,8 @@ import (
 )
 
 // connect makes an extended CONNECT the Upgrade that an HTTP/1.1 origin knows (RFC
-// 8441, 5). Only WebSocket is joined: its handshake needs a key, which HTTP/2 has not.
+// 8441, 5). Only WebSocket is joined: its handshake needs a key, which HTTP/2 has not. The
+// engine checks what the origin makes of that.
 func (st *stream) connect(p *pseudo, r *edge.Request) malformed {
 	switch {
 	case p.seen&seenProtocol == 0:
@@ -26,7 +28,8 @@ func (st *stream) connect(p *pseudo, r *edge.Request) malformed {
 	key := make([]byte, 16)
 	_, _ = rand.Read(key)
 	r.Method, r.Upgrade = "GET", "websocket"
-	st.fields = append(st.fields,
+	theirs := func(f policy.Field) bool { return string(f.Name) == "sec-websocket-key" } // means nothing here
+	st.fields = append(slices.DeleteFunc(st.fields, theirs),
 		policy.Field{Name: []byte("sec-websocket-key"), Value: base64.StdEncoding.AppendEncode(nil, key)})
 	return ""
 }
@@ -39,12 +42,7 @@ const tunnelBytes = 32 << 10
 func tunnel(st *stream, h *cachestore.Head, v *edge.View, up io.ReadWriteCloser) error {
 	defer up.Close()
 	view := *v
-	view.Status, view.Length, view.Tail = 200, edge.LengthUnknown, nil
-	for _, f := range v.Tail {
-		if n := string(f.Name); n != "Upgrade" && n != "Sec-Websocket-Accept" {
-			view.Tail = append(view.Tail, f)
-		}
-	}
+	view.Status, view.Length = 200, edge.LengthUnknown
 	if err := st.begin(h, &view, false); err != nil {
 		return err
 	}

@@ -42,9 +42,8 @@ const (
 	flagPriority   = 0x20
 )
 
-// Settings (RFC 9113, 6.5.2; RFC 8441, 3; RFC 9218, 2.1).
+// Settings (RFC 9113, 6.5.2; RFC 8441, 3; RFC 9218, 2.1); those that are used here.
 const (
-	settingTableSize    = 0x1
 	settingPush         = 0x2
 	settingStreams      = 0x3
 	settingWindow       = 0x4
@@ -54,7 +53,7 @@ const (
 	settingNoPriorities = 0x9
 )
 
-// code is an error code (RFC 9113, 7).
+// code is an error code (RFC 9113, 7); those that are used here.
 type code uint32
 
 const (
@@ -62,16 +61,12 @@ const (
 	codeProtocol    code = 0x1
 	codeInternal    code = 0x2
 	codeFlow        code = 0x3
-	codeTimeout     code = 0x4 // SETTINGS_TIMEOUT
 	codeClosed      code = 0x5
 	codeSize        code = 0x6
 	codeRefused     code = 0x7
 	codeCancel      code = 0x8
 	codeCompression code = 0x9
-	codeConnect     code = 0xa
 	codeCalm        code = 0xb
-	codeInsecure    code = 0xc
-	codeHTTP11      code = 0xd
 )
 
 // frame is a frame's head and its payload, a view into the read buffer.
@@ -84,6 +79,9 @@ type frame struct {
 
 func (f *frame) has(flag uint8) bool { return f.flags&flag != 0 }
 
+// frameStream is the stream that a frame's head names.
+func frameStream(head []byte) uint32 { return binary.BigEndian.Uint32(head[5:]) & maxStreamID }
+
 // cutFrame takes the first whole frame off b. size is how many bytes it has in
 // all, 0 while it is not there as a whole; a payload that is too long fails at
 // once.
@@ -92,7 +90,7 @@ func cutFrame(b []byte) (f frame, size int, err error) {
 		return frame{}, 0, nil
 	}
 	n := int(b[0])<<16 | int(b[1])<<8 | int(b[2])
-	f = frame{kind: kind(b[3]), flags: b[4], stream: binary.BigEndian.Uint32(b[5:]) & maxStreamID}
+	f = frame{kind: kind(b[3]), flags: b[4], stream: frameStream(b)}
 	if n > maxFrame {
 		return f, 0, connError{codeSize, "frame over 16384 bytes"}
 	}

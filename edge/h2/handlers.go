@@ -60,7 +60,10 @@ func (c *conn) spoilt() error {
 }
 
 // streamFault resets a stream for what the client has done. It counts like a reset of
-// the client's own: either makes us work for nothing.
+// the client's own: either makes us work for nothing. A refused one does not: nothing was
+// begun for it, and a client that has not yet read our SETTINGS, or counts a stream as ended
+// before we do, may open more than there may be (RFC 9113, 5.1.2). It counts as a
+// frame that brings nothing.
 func (c *conn) streamFault(e streamError) error {
 	c.server.counts.streamErrors.Add(1)
 	c.mu.Lock()
@@ -75,6 +78,9 @@ func (c *conn) streamFault(e streamError) error {
 		c.recent.add(e.stream, true)
 	}
 	c.mu.Unlock()
+	if e.code == codeRefused {
+		return c.control("streams over limits.h2_streams")
+	}
 	return c.spoilt()
 }
 
@@ -111,6 +117,7 @@ func (c *conn) onData(f *frame) error {
 	}
 	b := &st.body
 	b.window -= n
+	b.part = 0
 	b.got += int64(len(f.payload))
 	padding := n - int64(len(f.payload))
 	b.returned += padding

@@ -121,6 +121,7 @@ func (c *conn) trailers() malformed {
 // request takes a new request and has it answered.
 func (c *conn) request(id uint32, src []byte, end bool, depends error) error {
 	if c.leaving { // only the reader sets it
+		c.server.counts.refused.Add(1)
 		c.scratch.reset()
 		return c.decode(src, &c.scratch)
 	}

@@ -26,7 +26,7 @@ func (st *stream) Inline(size int64) bool {
 // SendObject sends a whole answer from memory.
 func (st *stream) SendObject(h *cachestore.Head, b *cachestore.Body, v *edge.View) error {
 	if !v.NoBody && v.Length != v.To-v.From {
-		return errLength
+		return edge.ErrLength
 	}
 	empty := v.NoBody || v.From >= v.To
 	if err := st.begin(h, v, empty); err != nil || empty {
@@ -35,7 +35,7 @@ func (st *stream) SendObject(h *cachestore.Head, b *cachestore.Body, v *edge.Vie
 	for at := v.From; at < v.To; {
 		part := b.At(at)
 		if len(part) == 0 {
-			return st.broken(errAbsent)
+			return st.broken(edge.ErrAbsent)
 		}
 		part = part[:min(int64(len(part)), v.To-at)]
 		at += int64(len(part))
@@ -57,7 +57,7 @@ func (st *stream) Write(p []byte) error {
 	case st.state == answerEnded && st.left == 0 && len(p) == 0:
 		return nil
 	case st.state != answerOpen:
-		return errEnded
+		return edge.ErrEnded
 	case len(p) == 0:
 		return nil
 	}
@@ -68,7 +68,7 @@ func (st *stream) Write(p []byte) error {
 func (st *stream) write(p []byte, last bool) error {
 	if st.left >= 0 {
 		if st.left -= int64(len(p)); st.left < 0 {
-			return st.broken(errLength)
+			return st.broken(edge.ErrLength)
 		}
 	}
 	if last {
@@ -129,9 +129,9 @@ func (st *stream) End(trailer http.Header) error {
 	case st.state == answerEnded:
 		return nil // with its last byte, or with its head
 	case st.state != answerOpen:
-		return errEnded
+		return edge.ErrEnded
 	case st.left > 0:
-		return st.broken(errLength)
+		return st.broken(edge.ErrLength)
 	}
 	st.state = answerEnded
 	switch {
@@ -148,7 +148,7 @@ func (st *stream) End(trailer http.Header) error {
 // Abort breaks the answer visibly: the stream is reset.
 func (st *stream) Abort(error) {
 	if st.state != answerEnded {
-		_ = st.broken(errEnded)
+		_ = st.broken(edge.ErrEnded)
 	}
 }
 
@@ -181,7 +181,7 @@ func (st *stream) Gone() <-chan struct{} {
 // begin sends the head; end says that it is all.
 func (st *stream) begin(h *cachestore.Head, v *edge.View, end bool) error {
 	if st.state != answerDue {
-		return errEnded
+		return edge.ErrEnded
 	}
 	st.state, st.left, st.started = answerOpen, v.Length, true
 	if end {

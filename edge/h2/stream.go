@@ -60,9 +60,6 @@ const (
 )
 
 var (
-	errEnded  = errors.New("answer is over")
-	errLength = errors.New("body differs from its Content-Length")
-	errAbsent = errors.New("body left memory while it was sent")
 	errReset  = errors.New("client reset the stream")
 	errGone   = errors.New("connection is over")
 	errWindow = errors.New("client took no byte for limits.write_stall")
@@ -203,7 +200,7 @@ func (c *conn) reset(st *stream, k code) {
 	}
 	st.mine = true
 	c.out = appendReset(c.out, st.id, k)
-	c.end(st, errEnded)
+	c.end(st, edge.ErrEnded)
 }
 
 // end makes a stream one that is reset: whoever waits for it gets err. mu is held.
@@ -216,7 +213,7 @@ func (c *conn) end(st *stream, err error) {
 	c.inactive(st)
 	signal(st.wake)
 	st.body.stop()
-	if st.gone != nil && err != errEnded {
+	if st.gone != nil && err != edge.ErrEnded {
 		close(st.gone)
 		st.gone = nil
 	}

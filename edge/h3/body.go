@@ -16,7 +16,7 @@ import (
 type body struct {
 	src  io.Reader // quic-go's: it counts against Content-Length
 	lane *lane     // sends the 100 that the client waits for
-	pace pace
+	pace edge.Pace
 
 	expect bool // the client waits for a 100
 	told   bool // left was announced
@@ -42,7 +42,8 @@ func (b *body) reset(src io.Reader, p *parser) {
 	b.src, b.expect, b.told, b.left = src, p.expect, p.told, p.length
 	b.ahead, b.err = nil, nil
 	b.stopped.Store(false)
-	b.pace = pace{bytesPerSecond: config.BodyMinRate, grace: config.BodyGrace, credit: config.BodyGrace}
+	b.pace = edge.Pace{BytesPerSecond: config.BodyMinRate, Grace: config.BodyGrace}
+	b.pace.Reset()
 }
 
 // Read gives body bytes. A fault is a *BodyError. The last bytes of an announced
@@ -83,7 +84,7 @@ func (b *body) Read(p []byte) (int, error) {
 // some reads until there is something, or the end.
 func (b *body) some(p []byte) (n int, err error) {
 	for range maxHollow {
-		if n, err = b.pace.read(b, p); n > 0 || err != nil {
+		if n, err = b.wait(p); n > 0 || err != nil {
 			b.left -= int64(n)
 			return n, err
 		}
@@ -144,23 +145,14 @@ func (b *body) fail(err error) error {
 	return fault
 }
 
-// pace is the minimum rate of a body: a credit of time that waiting uses up
-// and bytes renew.
-type pace struct {
-	bytesPerSecond int64
-	grace          time.Duration
-	credit         time.Duration
-}
-
-// read reads for as long as the credit lasts.
-func (p *pace) read(b *body, dst []byte) (int, error) {
+// wait reads for as long as the pace allows.
+func (b *body) wait(dst []byte) (int, error) {
 	start := time.Now()
-	_ = b.lane.w.SetReadDeadline(start.Add(p.credit))
+	_ = b.lane.w.SetReadDeadline(start.Add(b.pace.Left()))
 	if b.stopped.Load() { // between the two, or before: stop's deadline may be gone
 		return 0, os.ErrDeadlineExceeded
 	}
 	n, err := b.src.Read(dst)
-	earned := time.Duration(n) * (time.Second / time.Duration(p.bytesPerSecond))
-	p.credit = min(p.grace, p.credit-time.Since(start)+earned)
+	b.pace.Waited(start, n)
 	return n, err
 }

@@ -17,10 +17,7 @@ import (
 )
 
 var (
-	errEnded  = errors.New("answer is over")
-	errLength = errors.New("body differs from its Content-Length")
-	errAbsent = errors.New("body left memory while it was sent")
-	errStall  = errors.New("client takes nothing")
+	errStall = errors.New("client takes nothing")
 )
 
 // responder is what quic-go's ResponseWriter can do.
@@ -73,7 +70,7 @@ func (l *lane) next(w responder, gone <-chan struct{}) {
 // SendObject sends a whole answer from memory.
 func (l *lane) SendObject(h *cachestore.Head, b *cachestore.Body, v *edge.View) error {
 	if !v.NoBody && v.Length != v.To-v.From {
-		return errLength
+		return edge.ErrLength
 	}
 	if err := l.SendHead(h, v); err != nil {
 		return err
@@ -81,7 +78,7 @@ func (l *lane) SendObject(h *cachestore.Head, b *cachestore.Body, v *edge.View) 
 	for at := v.From; at < v.To && !l.silent; {
 		part := b.At(at)
 		if len(part) == 0 {
-			return l.broken(errAbsent)
+			return l.broken(edge.ErrAbsent)
 		}
 		part = part[:min(int64(len(part)), v.To-at)]
 		if err := l.Write(part); err != nil {
@@ -95,7 +92,7 @@ func (l *lane) SendObject(h *cachestore.Head, b *cachestore.Body, v *edge.View) 
 // SendHead starts an answer. It leaves with the body's first bytes, or at Flush.
 func (l *lane) SendHead(h *cachestore.Head, v *edge.View) error {
 	if l.state != answerDue {
-		return errEnded
+		return edge.ErrEnded
 	}
 	l.mu.Lock()
 	l.final = true
@@ -170,14 +167,14 @@ func (f *fields) stay(name string) {
 // Write sends body bytes. Small ones wait for Flush, End, or company.
 func (l *lane) Write(p []byte) error {
 	if l.state != answerOpen {
-		return errEnded
+		return edge.ErrEnded
 	}
 	if l.silent || len(p) == 0 {
 		return nil
 	}
 	if l.left >= 0 {
 		if l.left -= int64(len(p)); l.left < 0 {
-			return l.broken(errLength)
+			return l.broken(edge.ErrLength)
 		}
 	}
 	for len(p) > 0 {
@@ -225,10 +222,10 @@ func (l *lane) Flush() error {
 // stream's end itself goes out when the request is over.
 func (l *lane) End(trailer http.Header) error {
 	if l.state != answerOpen {
-		return errEnded
+		return edge.ErrEnded
 	}
 	if !l.silent && l.left > 0 {
-		return l.broken(errLength)
+		return l.broken(edge.ErrLength)
 	}
 	if err := l.Flush(); err != nil {
 		return err
@@ -256,7 +253,7 @@ func (l *lane) trail(trailer http.Header) {
 // Abort breaks the answer visibly: the stream is reset.
 func (l *lane) Abort(error) {
 	if l.state != answerEnded {
-		_ = l.broken(errEnded)
+		_ = l.broken(edge.ErrEnded)
 	}
 }
 

@@ -382,8 +382,8 @@ func TestShutdownCuts(t *testing.T) {
 	c := dial(t, serve(t, s))
 	go c.try(c.request("GET", "/", nil))
 	<-entered
-	if err := s.Shutdown(context.Background()); err != ErrCut {
-		t.Errorf("%v, want %v", err, ErrCut)
+	if err := s.Shutdown(context.Background()); err != edge.ErrCut {
+		t.Errorf("%v, want %v", err, edge.ErrCut)
 	}
 	<-over
 }

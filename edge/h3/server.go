@@ -8,7 +8,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
@@ -26,9 +25,6 @@ type engine interface {
 }
 
 var _ engine = (*edge.Engine)(nil)
-
-// ErrCut is Shutdown's error when connections had to be cut.
-var ErrCut = errors.New("connections were cut")
 
 var (
 	errFull     = errors.New("over limits.conns")
@@ -202,7 +198,7 @@ func (s *Server) remove(c *conn) {
 
 // Shutdown takes no further connections and tells every client so (GOAWAY: RFC
 // 9114, 5.2), lets active requests end for at most limits.drain or until ctx
-// ends, and then cuts what is left: ErrCut.
+// ends, and then cuts what is left: edge.ErrCut.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.draining.Store(true)
@@ -217,27 +213,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, c := range list {
 		c.farewell(ctx)
 	}
-	done := make(chan struct{})
-	go func() {
-		s.running.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-	}
-	for _, c := range list {
-		c.bye("cut")
-	}
-	late := time.NewTimer(cutGrace)
-	defer late.Stop()
-	select {
-	case <-done:
-	case <-late.C:
-	}
-	return ErrCut
+	return edge.Drain(ctx, s.config.Drain, &s.running, func() {
+		for _, c := range list {
+			c.bye("cut")
+		}
+	})
 }
-
-// cutGrace is what the goroutines of cut connections may take.
-const cutGrace = 2 * time.Second

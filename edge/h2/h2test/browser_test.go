@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -42,7 +41,7 @@ func object(i int) string {
 // A browser gets a page of 200 objects, first from the origin and then from the store, all over
 // HTTP/2 and each with its own content.
 func TestChromium(t *testing.T) {
-	chromium := chromium(t)
+	chromium := installed(t, "chromium", "chromium")
 	if out, err := exec.Command("sh", browserDir+"/install.sh").CombinedOutput(); err != nil {
 		t.Skipf("playwright-core cannot be installed, so no browser is tried: %v\n%s", err, out)
 	}
@@ -109,26 +108,4 @@ func loadPage(t *testing.T, r *room, chromium string) {
 	if e := got.Texts["error"]; e != "" {
 		t.Error(e)
 	}
-}
-
-// chromium is Debian's; as root it is installed when it is missing.
-func chromium(t *testing.T) string {
-	t.Helper()
-	if path, err := exec.LookPath("chromium"); err == nil {
-		return path
-	}
-	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 || testing.Short() {
-		t.Skip("no chromium: as root on Debian, apt-get install chromium")
-	}
-	for _, args := range [][]string{{"update", "-qq"}, {"install", "-y", "-qq", "--no-install-recommends", "chromium"}} {
-		ctx, cancel := context.WithTimeout(t.Context(), browserTime)
-		c := exec.CommandContext(ctx, "apt-get", args...)
-		c.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		out, err := c.CombinedOutput()
-		cancel()
-		if err != nil {
-			t.Skipf("apt-get %s: %v\n%s", args[0], err, out)
-		}
-	}
-	return command(t, "chromium")
 }

@@ -3,6 +3,7 @@ package h2test
 import (
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,94 @@ func TestDrippedBody(t *testing.T) {
 	if a.status != http.StatusRequestTimeout {
 		t.Errorf("%s, want 408", a)
 	}
+	r.answers()
+}
+
+// TestSlowLine: a body's bytes count when they come, not when their frame is whole. One that
+// takes half as long again as the grace, in one frame, is taken at ten times the least rate;
+// at a fiftieth it is not.
+func TestSlowLine(t *testing.T) {
+	const size, step = 3000, 20
+	o := wireOptions{grace: time.Second, rate: 200}
+	for _, q := range []struct {
+		name   string
+		status int
+		every  time.Duration
+		bytes  int
+	}{
+		{"fast enough", 200, 10 * time.Millisecond, step},
+		{"too slow", http.StatusRequestTimeout, 250 * time.Millisecond, 1},
+	} {
+		t.Run(q.name, func(t *testing.T) {
+			r := open(t, edgetest.Config{}, o, true)
+			r.origin.On("/up", edgetest.Text(200, "thanks"))
+			c := r.dial()
+			c.pings() // all that the client answers by itself is out of the way
+			s := c.open(false, head("POST", "/up", "content-length: "+strconv.Itoa(size))...)
+			frame := append([]byte{0, size >> 8, size & 0xff, 0, 1, 0, 0, 0, byte(s.id)}, make([]byte, size)...)
+			answered := func() bool {
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				return s.status != 0 || s.reset || c.ended != nil
+			}
+			for tick := time.NewTicker(q.every); len(frame) > 0 && !answered(); <-tick.C {
+				n := min(q.bytes, len(frame))
+				if _, err := c.conn.Write(frame[:n]); err != nil {
+					t.Fatal(err)
+				}
+				frame = frame[n:]
+			}
+			c.until("an answer", func() bool { return s.status != 0 })
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if s.status != q.status {
+				t.Errorf("%d, %d bytes unsent; want %d", s.status, len(frame), q.status)
+			}
+		})
+	}
+}
+
+// TestRefusedStreams: a client that opens more streams than there may be gets them refused
+// (RFC 9113, 5.1.2), so that it may ask again. It may do so more often than limits.h2_resets, for it
+// costs nothing, but not without an end.
+func TestRefusedStreams(t *testing.T) {
+	const streams, honest = 10, 2 * resets
+	r := open(t, edgetest.Config{}, wireOptions{streams: streams}, true)
+	gate := make(chan struct{})
+	r.origin.OnFunc("*", func(s edgetest.Seen) edgetest.Answer {
+		return edgetest.Script(edgetest.Gate(gate), edgetest.Whole(edgetest.Text(200, s.Target)))
+	})
+	c := r.dial()
+	var all []*stream
+	for i := range streams + honest {
+		all = append(all, c.open(true, get("/"+strconv.Itoa(i))...))
+	}
+	for i, s := range all[streams:] {
+		if a := c.answered(s); !a.reset || a.code != http2.ErrCodeRefusedStream {
+			t.Fatalf("stream %d over the limit: %v, want REFUSED_STREAM", i, a)
+		}
+	}
+	if n := len(r.origin.Seen()); n > streams {
+		t.Errorf("the origin was asked %d times, want %d at most", n, streams)
+	}
+	close(gate)
+	for i, s := range all[:streams] {
+		if a := c.answered(s); a.status != 200 || string(a.body) != "/"+strconv.Itoa(i) {
+			t.Errorf("a stream within the limit: %v", a)
+		}
+	}
+	c.want("/again", "/again")
+
+	r.slow()
+	for i := range streams {
+		c.open(true, get("/slow/"+strconv.Itoa(i))...)
+	}
+	times := c.repeat(func(int) error {
+		_, err := c.try(true, get("/slow/more"))
+		return err
+	})
+	t.Logf("%d streams until the end", times)
+	c.endsWith(http2.ErrCodeEnhanceYourCalm)
 	r.answers()
 }
 

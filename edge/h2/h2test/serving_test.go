@@ -129,7 +129,7 @@ func TestPurgeBetweenTwoStreams(t *testing.T) {
 // bigBody does not fit into any window that edge starts with.
 var bigBody = strings.Repeat("0123456789abcdef", 5<<20/16)
 
-// A request's body larger than all windows goes up as the origin reads it, with trailers.
+// A request's body larger than all windows goes up as the origin reads it.
 func TestRequestBody(t *testing.T) {
 	both(t, edgetest.Config{}, wireOptions{}, func(t *testing.T, r *room) {
 		r.origin.On("/up", edgetest.Text(200, "thanks"))

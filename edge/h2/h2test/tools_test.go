@@ -1,12 +1,15 @@
 package h2test
 
 import (
+	"context"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"edgecache/edge/edgetest"
 )
@@ -19,6 +22,33 @@ func command(t *testing.T, name string) string {
 		t.Skipf("%v: this client is not tried", err)
 	}
 	return path
+}
+
+// aptTime bounds one run of apt-get.
+const aptTime = 5 * time.Minute
+
+// installed is command for what a package of Debian has: as root it is installed when it is
+// missing. Only where that cannot be is the test skipped, and says what to do.
+func installed(t *testing.T, name, pkg string) string {
+	t.Helper()
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	hint := "no " + name + ": as root on Debian, apt-get install " + pkg
+	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 || testing.Short() {
+		t.Skip(hint)
+	}
+	for _, args := range [][]string{{"update", "-qq"}, {"install", "-y", "-qq", "--no-install-recommends", pkg}} {
+		ctx, cancel := context.WithTimeout(t.Context(), aptTime)
+		c := exec.CommandContext(ctx, "apt-get", args...)
+		c.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		out, err := c.CombinedOutput()
+		cancel()
+		if err != nil {
+			t.Skipf("%s\nhere apt-get %s: %v\n%s", hint, args[0], err, out)
+		}
+	}
+	return command(t, name)
 }
 
 func TestCurl(t *testing.T) {
@@ -68,7 +98,7 @@ var succeeded = regexp.MustCompile(`(\d+) succeeded, (\d+) failed, (\d+) errored
 
 // h2load's requests are all answered, whatever it brings at once.
 func TestH2Load(t *testing.T) {
-	h2load := command(t, "h2load")
+	h2load := installed(t, "h2load", "nghttp2-client")
 	both(t, edgetest.Config{}, wireOptions{}, func(t *testing.T, r *room) {
 		r.origin.On("/small", edgetest.Text(200, strings.Repeat("s", 1<<10), fresh))
 		r.origin.On("/large", edgetest.Text(200, bigBody[:1<<20], fresh))
