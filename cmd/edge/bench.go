@@ -13,6 +13,7 @@ import (
 // benchVerb is edge bench.
 type benchVerb struct {
 	Gen    genVerb    `cmd:"" help:"Make a CDN workload: lines of time, id and size, on standard output."`
+	Ratio  ratioVerb  `cmd:"" help:"Say what hit ratio a trace or an access log would have, beside other policies and the optimum."`
 	Replay replayVerb `cmd:"" help:"Send a workload's or an access log's requests at a steady rate."`
 }
 
