@@ -236,8 +236,7 @@ func (s *diskShard) keep(k policy.Key, r *Resource, i int, hits uint32) *Variant
 	}
 	uses, taken := s.choice.leaves(k.Hash, v.Body.Size, hits)
 	if !taken {
-		s.d.drop(DiskDropChoice)
-		return nil
+		return nil // that was counted when it came
 	}
 	s.changedLocked(k.Hash)
 	s.dropOthersLocked(k.Hash, r)

@@ -73,6 +73,9 @@ func NewVirtual(c VirtualConfig) (*Virtual, error) {
 		}
 		v.disk = newVirtualDisk(&c)
 		mem.below = v.disk
+		if c.Overhead {
+			mem.burden(min(defaultQueue, c.Memory/16)) // what waits for the disk
+		}
 	}
 	return v, nil
 }
@@ -152,6 +155,9 @@ func (v *Virtual) raise(k policy.Key, now int64) (found bool) {
 
 // settle carries out at once what the tiers would do by and by.
 func (v *Virtual) settle() {
+	if v.disk != nil && !v.bare {
+		v.mem.burden(v.disk.grown())
+	}
 	v.mem.settle()
 	v.mem.makeRoom(v.mem.config.Size)
 }

@@ -10,6 +10,7 @@ type virtualDisk struct {
 	written  int64  // bytes
 	now      uint32 // Unix seconds
 	ids      uint64
+	held     int64 // bytes of memory that index and ghosts take
 }
 
 // virtualShard is one of them.
@@ -46,6 +47,17 @@ func (d *virtualDisk) takes(size int64) int64 {
 		return diskBytes(size, virtualMeta)
 	}
 	return size
+}
+
+// grown is by how many bytes of memory index and ghosts have grown since it was asked last.
+func (d *virtualDisk) grown() int64 {
+	held := int64(0)
+	for i := range d.shards {
+		held += d.shards[i].index.memory() + d.shards[i].choice.ghosts.memory()
+	}
+	by := held - d.held
+	d.held = held
+	return by
 }
 
 // virtualMeta is what a record has, as records usually do, in bytes.
