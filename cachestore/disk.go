@@ -93,6 +93,7 @@ type Disk struct {
 	turns   chan struct{}                     // a token for each writer that commits; see turn
 	account atomic.Pointer[func(bytes int64)] // hears of the memory that indexes take
 	memory  int64                             // bytes of the tier above; guarded by mu
+	all     atomic.Pointer[duel]              // of both tiers; nil while there is none above
 
 	readWaits                 atomic.Uint64
 	reads, readBytes, commits atomic.Uint64

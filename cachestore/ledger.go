@@ -48,6 +48,7 @@ func (l *ledger) takeFill(n int64) (ok bool) {
 func (m *Memory) burden(n int64) {
 	m.bytes.others.Add(n)
 	m.bytes.used.Add(n)
+	m.own.resize(m.objectBytes())
 	m.rebalance(true)
 	if m.bytes.used.Load() > m.bytes.ease {
 		m.wake()
@@ -62,7 +63,13 @@ func (m *Memory) objectBytes() int64 {
 // mainBytes is the part of it that is not the window's.
 func (m *Memory) mainBytes() int64 { return m.objectBytes() - m.windowBytes() }
 
-func (m *Memory) windowBytes() int64 { return int64(windowShare * float64(m.objectBytes())) }
+func (m *Memory) windowBytes() int64 {
+	share := windowShare
+	if m.own.recent.Load() {
+		share = recentShare
+	}
+	return int64(share * float64(m.objectBytes()))
+}
 
 // reserve counts n bytes, after making room where it must.
 func (m *Memory) reserve(n int64) (ok bool) {

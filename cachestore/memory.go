@@ -42,6 +42,8 @@ type Memory struct {
 	window window
 	main   [classes]class
 	shares shares
+	own    *duel // of the tier itself
+	all    *duel // of it and the one below; nil when there is none
 	bytes  ledger
 
 	leaving  chan *entry // verdicts of Ristretto that wait to be carried out
@@ -81,6 +83,7 @@ type lower interface {
 const (
 	leavingQueue = 4096 // verdicts; when more wait, a sweep of the table finds them
 	windowShare  = 0.18 // of the tier
+	recentShare  = 0.9  // of it while recency does better
 	fillShare    = 2    // fills in flight may hold half of it
 )
 
@@ -101,7 +104,7 @@ func NewMemory(c MemoryConfig) (*Memory, error) {
 		kick:    make(chan struct{}, 1),
 		done:    make(chan struct{}),
 	}
-	fixed := int64(leavingQueue*pointerBytes + tableBytes)
+	fixed := int64(leavingQueue*pointerBytes + tableBytes + duelBytes)
 	for i := range m.main {
 		fixed += ristrettoBytes(countersOf(i, c.Size))
 	}
@@ -109,6 +112,7 @@ func NewMemory(c MemoryConfig) (*Memory, error) {
 		fixed = 0
 	}
 	m.bytes.init(c.Size, fixed)
+	m.own = newDuel(m.objectBytes(), false)
 	for i := range m.main {
 		if err := m.main[i].open(m, i, countersOf(i, c.Size), m.mainBytes()/int64(classes)); err != nil {
 			m.Close()
@@ -152,6 +156,13 @@ func (m *Memory) Hit(_ *Resource, v *Variant) {
 	if e == nil {
 		return
 	}
+	if h := e.key.Hash; m.own.samples(h) || m.all != nil && m.all.samples(h) {
+		served := ServedDisk
+		if v.Body.InMemory() {
+			served = ServedMemory
+		}
+		m.noted(h, v.Body.Size, served)
+	}
 	c := &m.main[e.class]
 	c.asked(e, e.hits.Add(1))
 	if u := v.Body.used; u != nil {
@@ -166,6 +177,16 @@ func (m *Memory) Hit(_ *Resource, v *Variant) {
 		c.cache.Get(e.id)
 	}
 	s.mu.RUnlock()
+}
+
+// noted tells the duels of a request and where it was answered from.
+func (m *Memory) noted(h policy.Hash, size int64, served Served) {
+	if m.own.samples(h) {
+		m.own.note(h, size, served == ServedMemory)
+	}
+	if m.all != nil && m.all.samples(h) {
+		m.all.note(h, size, served != ServedOrigin)
+	}
 }
 
 // Each calls f for what is stored.

@@ -84,6 +84,7 @@ func (w *memoryWriter) Commit(v *Variant) error {
 // put makes v the newest variant under k, which must be owned. credit bytes of
 // it are accounted already.
 func (m *Memory) put(k policy.Key, v *Variant, credit int64) {
+	m.noted(k.Hash, v.Body.Size, ServedOrigin)
 	for {
 		old := m.current(k)
 		next := &Resource{Key: k, Variants: []*Variant{v}}

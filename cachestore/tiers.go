@@ -32,7 +32,9 @@ func NewTiers(mem *Memory, disk *Disk) (*Tiers, error) {
 	}
 	t := &Tiers{mem: mem, disk: disk}
 	mem.below = t
-	mem.burden(queue)
+	mem.all = newDuel(disk.config.Size, disk.config.Objective == ObjectiveBytes)
+	disk.all.Store(mem.all)
+	mem.burden(queue + duelBytes)
 	disk.under(mem.config.Size, mem.burden)
 	return t, nil
 }

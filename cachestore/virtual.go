@@ -73,6 +73,8 @@ func NewVirtual(c VirtualConfig) (*Virtual, error) {
 		}
 		v.disk = newVirtualDisk(&c)
 		mem.below = v.disk
+		mem.all = newDuel(c.Disk, c.Objective == ObjectiveBytes)
+		v.disk.all = mem.all
 		if c.Overhead {
 			mem.burden(min(defaultQueue, c.Memory/16)) // what waits for the disk
 		}
@@ -117,6 +119,7 @@ func (v *Virtual) Request(q VirtualRequest) Served {
 		v.mem.put(k, v.variant(&q), 0)
 		v.settle()
 	case v.disk != nil: // it spills
+		v.mem.noted(k.Hash, q.Size, ServedOrigin)
 		v.disk.follow(k, r, &Resource{Key: k, Variants: []*Variant{v.variant(&q)}})
 	}
 	return ServedOrigin
@@ -139,6 +142,7 @@ func (v *Virtual) raise(k policy.Key, now int64) (found bool) {
 	}
 	s.index.uses(r).Add(1)
 	in, _ := s.index.get(r)
+	v.mem.noted(k.Hash, in.Body, ServedDisk)
 	if in.Body > min(raiseMost, v.mem.config.MaxObject) {
 		return true
 	}
@@ -160,6 +164,16 @@ func (v *Virtual) settle() {
 	}
 	v.mem.settle()
 	v.mem.makeRoom(v.mem.config.Size)
+}
+
+// Recent says whether memory, and both tiers together, go by recency now, and how
+// often either has changed its mind.
+func (v *Virtual) Recent() (memory, all bool, changes uint64) {
+	changes = v.mem.own.verdicts
+	if v.mem.all != nil {
+		all, changes = v.mem.all.recent.Load(), changes+v.mem.all.verdicts
+	}
+	return v.mem.own.recent.Load(), all, changes
 }
 
 // variant is what the origin sends for a request.

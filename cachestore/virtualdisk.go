@@ -10,6 +10,7 @@ type virtualDisk struct {
 	written  int64  // bytes
 	now      uint32 // Unix seconds
 	ids      uint64
+	all      *duel
 	held     int64 // bytes of memory that index and ghosts take
 }
 
@@ -100,6 +101,8 @@ func (d *virtualDisk) follow(k policy.Key, _, new *Resource) {
 
 // store takes a variant that comes from the origin, if it is chosen.
 func (d *virtualDisk) store(s *virtualShard, k policy.Key, v *Variant) {
+	s.choice.recent = d.all.recent.Load() && !s.choice.always
+	s.index.turn(s.choice.recent)
 	if uses, taken := s.choice.fill(k.Hash, v.Body.Size, s.quota/roomyShare-s.used); taken {
 		d.place(s, k, v, uses)
 	}
