@@ -35,7 +35,7 @@ type duel struct {
 // Bounds of a duel.
 const (
 	shadowMost   = 2048 // objects of a shadow; when there are more, the sample gets smaller
-	duelSpan     = 4096 // requests of the sample between two verdicts; before them counts are halved
+	duelSpan     = 1024 // requests of the sample between two verdicts; before them counts are halved
 	duelMargin   = 0.01 // of the sample by which the other side must be better
 	marginMost   = 0.08 // what that grows to by a change of mind
 	shadowBytes  = 48 + 40
@@ -91,7 +91,7 @@ func (d *duel) judge() {
 	d.notes = 0
 	need := d.margin * d.asked
 	switch recent := d.recent.Load(); {
-	case !recent && d.lru-d.tier > need:
+	case !recent && d.lru-d.tier > need && d.lru > d.gdsf:
 		d.recent.Store(true)
 		d.verdicts++
 	case recent && d.gdsf-d.lru > need:

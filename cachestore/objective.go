@@ -53,15 +53,16 @@ func ParseAdmission(text string) (Admission, error) {
 }
 
 // ShardsFor is how many shards a disk of that size has unless told: a small one is not
-// divided, so that what is large finds room in it.
+// divided, so that what is large finds room in it; a large one is, for bbolt looks through
+// all free pages of a file for the first that fit.
 func ShardsFor(size int64) int {
 	if size < undivided {
 		return 1
 	}
-	return defaultShards
+	return int(min(max(size/undivided, defaultShards), maxShards))
 }
 
-const undivided = 16 << 30
+const undivided = 16 << 30 // bytes
 
 // largestIn is the largest body that a shard takes: all of it but what a body needs beside.
 func largestIn(quota int64) int64 { return quota - quota/128 }
