@@ -10,7 +10,7 @@ import (
 // shard's mutex guards it.
 type choice struct {
 	always    bool // everything that comes
-	recent    bool // recency does better: everything, too
+	open      bool // everything for now
 	returners bool // the third rule: what its like does counts
 	ghosts    ghosts
 	fills     meanSize
@@ -66,7 +66,7 @@ func (c *choice) fill(h policy.Hash, size, room int64) (uses uint32, taken bool)
 	}
 	bucket.seen++
 	c.fills.add(size)
-	taken = c.always || c.recent || size <= room || c.worthy(size, bucket)
+	taken = c.always || c.open || size <= room || c.worthy(size, bucket)
 	if !taken {
 		c.ghosts.put(h, size, 1)
 	}

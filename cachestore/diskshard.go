@@ -159,8 +159,8 @@ func (s *diskShard) touchLocked(h policy.Hash) {
 // and how often it was asked for as far as is known.
 func (s *diskShard) chooseLocked(h policy.Hash, size int64) (uses uint32, taken bool) {
 	if all := s.d.all.Load(); all != nil {
-		s.choice.recent = all.recent.Load() && !s.choice.always
-		s.index.turn(s.choice.recent)
+		s.choice.open = all.open.Load() || all.recent.Load()
+		s.index.turn(all.recent.Load())
 	}
 	uses, taken = s.choice.fill(h, size, s.quota/roomyShare-s.usedLocked()-s.waiting)
 	if !taken {

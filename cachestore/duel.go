@@ -18,6 +18,7 @@ import (
 // if its hash is below a limit, and the shadows' capacity is that share of the tier's.
 type duel struct {
 	recent atomic.Bool   // what it has come to
+	open   atomic.Bool   // both sides do much better: the tier takes too little in
 	below  atomic.Uint64 // hashes below it are in the sample
 
 	mu        sync.Mutex
@@ -37,6 +38,7 @@ const (
 	shadowMost   = 2048 // objects of a shadow; when there are more, the sample gets smaller
 	duelSpan     = 1024 // requests of the sample between two verdicts; before them counts are halved
 	duelMargin   = 0.01 // of the sample by which the other side must be better
+	openMargin   = 0.05 // by which both sides must be better for all to be taken in
 	marginMost   = 0.08 // what that grows to by a change of mind
 	shadowBytes  = 48 + 40
 	duelBytes    = 2 * shadowMost * shadowBytes
@@ -91,7 +93,7 @@ func (d *duel) judge() {
 	d.notes = 0
 	need := d.margin * d.asked
 	switch recent := d.recent.Load(); {
-	case !recent && d.lru-d.tier > need && d.lru > d.gdsf:
+	case !recent && d.lru-d.tier > need && d.lru-d.gdsf > need/2:
 		d.recent.Store(true)
 		d.verdicts++
 	case recent && d.gdsf-d.lru > need:
@@ -99,6 +101,12 @@ func (d *duel) judge() {
 		d.margin = min(2*d.margin, marginMost)
 		d.tier = d.gdsf // it has not had its chance yet
 		d.verdicts++
+	}
+	switch behind := min(d.lru, d.gdsf) - d.tier; {
+	case behind > openMargin*d.asked:
+		d.open.Store(true)
+	case behind < need:
+		d.open.Store(false)
 	}
 	d.asked, d.tier, d.lru, d.gdsf = d.asked/2, d.tier/2, d.lru/2, d.gdsf/2
 }

@@ -101,8 +101,8 @@ func (d *virtualDisk) follow(k policy.Key, _, new *Resource) {
 
 // store takes a variant that comes from the origin, if it is chosen.
 func (d *virtualDisk) store(s *virtualShard, k policy.Key, v *Variant) {
-	s.choice.recent = d.all.recent.Load() && !s.choice.always
-	s.index.turn(s.choice.recent)
+	s.choice.open = d.all.open.Load() || d.all.recent.Load()
+	s.index.turn(d.all.recent.Load())
 	if uses, taken := s.choice.fill(k.Hash, v.Body.Size, s.quota/roomyShare-s.used); taken {
 		d.place(s, k, v, uses)
 	}
