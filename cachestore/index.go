@@ -49,6 +49,7 @@ func (x *index) add(o indexed) ref {
 	s.hash, s.id, s.body, s.meta, s.expires = o.Hash, o.ID, o.Body, o.Meta, o.Expires
 	s.setStage(stageVisible)
 	s.uses.Store(o.Uses)
+	x.order.heap.by = byWorth
 	x.chains.insert(&x.slots, n)
 	if o.Expires != never {
 		x.due.push(&x.slots, n)

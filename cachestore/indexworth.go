@@ -74,7 +74,6 @@ func (x *index) rank(r ref) {
 	if s == nil {
 		return
 	}
-	x.order.heap.by = byWorth
 	s.placed = s.uses.Load()
 	s.worth = x.order.worth(s.placed, s.body+int64(s.meta))
 	if s.ranked != 0 {
