@@ -2,8 +2,6 @@ package cachestore
 
 import "math"
 
-const widenAtMost = 8 << 20 // bytes that are freed when the file is at its largest
-
 // usedLocked is what the quota counts: what is stored, bodies that are not
 // committed yet, and what is deleted but still read.
 func (s *diskShard) usedLocked() int64 { return s.liveLocked() + s.loose + s.held }
@@ -93,23 +91,6 @@ func (s *diskShard) evictLocked(j *job, r ref, why DiskEviction) {
 	*s.slotLocked(in.Hash)++
 	s.index.hide(r)
 	j.drops = append(j.drops, &change{kind: changeDrop, ref: r, id: in.ID})
-}
-
-// widen makes room in a file that is at its largest: it deletes, in a
-// transaction of its own, what the job would have deleted and some more.
-func (s *diskShard) widen(j *job) error {
-	s.mu.RLock()
-	goal := s.usedLocked() - max(j.need, widenAtMost)
-	s.mu.RUnlock()
-	s.shed(j, goal, DiskEvictedFile)
-	only := &job{drops: j.drops, state: j.state}
-	err := s.apply(only)
-	if err != nil {
-		return err
-	}
-	s.settle(only, nil)
-	j.drops = nil
-	return s.apply(&job{state: j.state}) // the pages are free once a later transaction has begun
 }
 
 // seconds32 is a time in Unix seconds, within 32 bits.

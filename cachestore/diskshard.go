@@ -30,6 +30,7 @@ type diskShard struct {
 	loaded  chan struct{} // closed when the index is complete, or as complete as it gets
 
 	mu       sync.RWMutex
+	cleanAt  uint64 // the id that the next stretch begins with; the writer's
 	index    *index
 	choice   choice
 	state    shardState // as the next commit writes it
@@ -235,7 +236,7 @@ func (s *diskShard) keep(k policy.Key, r *Resource, i int, hits uint32) *Variant
 	v := r.Variants[i]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.retired.Load() || hits == 0 || expiresOf(v) <= seconds32(s.d.now()) || s.refusesLocked(v.Body) {
+	if s.retired.Load() || hits == 0 || !v.Body.InMemory() || expiresOf(v) <= seconds32(s.d.now()) || s.refusesLocked(v.Body) {
 		return nil
 	}
 	uses, taken := s.choice.leaves(k.Hash, v.Body.Size, hits)

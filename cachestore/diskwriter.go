@@ -126,11 +126,11 @@ func (s *diskShard) commit(batch []*change) {
 	j := s.prepare(batch)
 	began := time.Now()
 	err := s.apply(j)
-	for range 3 {
+	for try := range cleanTries {
 		if !errors.Is(err, bolterrors.ErrMaxSizeReached) {
 			break
 		}
-		if err = s.widen(j); err == nil {
+		if err = s.widen(j, try); err == nil {
 			err = s.apply(j)
 		}
 	}
@@ -161,6 +161,7 @@ type job struct {
 	puts  []*change // puts, revisions and chunks that are still wanted, in order
 	metas [][]byte  // for each of them: its record; nil for a chunk
 	drops []*change // wanted ones and those that make room
+	moves []*move
 	state shardState
 	need  int64 // bytes that the puts take
 
@@ -262,7 +263,7 @@ func (s *diskShard) recordAll(j *job, records []metaRecord) {
 func (s *diskShard) apply(j *job) error {
 	s.warm(j.drops)
 	write := s.file.update
-	if len(j.puts) == 0 {
+	if len(j.puts)+len(j.moves) == 0 {
 		write = s.file.shrink
 	}
 	defer s.d.turn(s.gone)()
@@ -270,6 +271,11 @@ func (s *diskShard) apply(j *job) error {
 		w := newPen(tx, s.seal)
 		for _, c := range j.drops {
 			if err := w.drop(c); err != nil {
+				return err
+			}
+		}
+		for _, m := range j.moves {
+			if err := w.move(m); err != nil {
 				return err
 			}
 		}
@@ -293,6 +299,7 @@ func (s *diskShard) settle(j *job, err error) {
 	for _, c := range j.refused {
 		s.settlePutLocked(c, 0, errRecord)
 	}
+	s.settleMovesLocked(j, err)
 	if err == nil {
 		s.state.Swept = max(s.state.Swept, j.state.Swept)
 	}
