@@ -98,7 +98,8 @@ type Disk struct {
 	readWaits                 atomic.Uint64
 	reads, readBytes, commits atomic.Uint64
 	storedN, storedBytes      atomic.Uint64
-	promoted, kept, moved     atomic.Uint64
+	promoted, kept            atomic.Uint64
+	compactions               atomic.Uint64
 	quarantined               atomic.Uint64
 	longest                   atomic.Int64
 	evicted                   [DiskEvictions]atomic.Uint64

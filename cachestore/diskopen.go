@@ -127,7 +127,7 @@ func (d *Disk) openShard(n int) (*diskShard, error) {
 	life := d.nextLife()
 	sealed := newSeal(state.Epoch)
 	s := &diskShard{
-		d: d, n: n, life: life, file: f, seal: &sealed, quota: share, most: largestIn(share),
+		d: d, n: n, life: life, file: f, seal: &sealed, quota: share, sinceCompact: share, most: largestIn(share),
 		queue: newQueue(d.config.Queue / int64(d.config.Shards)), reads: make(chan struct{}, d.config.Reads),
 		gone: make(chan struct{}), loaded: make(chan struct{}),
 		index:  &index{order: worthOrder{power: d.config.Objective.power()}},

@@ -93,6 +93,53 @@ func (s *diskShard) evictLocked(j *job, r ref, why DiskEviction) {
 	j.drops = append(j.drops, &change{kind: changeDrop, ref: r, id: in.ID})
 }
 
+// widen makes room in a file that is at its largest. Objects leave it here and
+// there, so that after a while its pages are half empty, and no free stretch is long
+// enough for a chunk: then it is compacted, if enough was written since it was last. Else
+// what the job would have deleted is deleted in a transaction of its own, and some
+// more, twice as much with each try.
+func (s *diskShard) widen(j *job, try int) error {
+	if s.mayCompact() {
+		if err := s.compact(); err == nil {
+			s.d.compactions.Add(1)
+			return nil
+		} else if s.isGone() || s.file.broken.Load() != nil {
+			return err
+		} else {
+			s.d.log.Warn("disk shard is not compacted; it keeps less until it is", "file", s.file.path, "err", err)
+			s.compactAt = s.d.now() + int64(fitAgain)
+		}
+	}
+	s.mu.RLock()
+	goal := s.usedLocked() - max(j.need, widenLeast)<<try
+	s.mu.RUnlock()
+	s.shed(j, goal, DiskEvictedFile)
+	only := &job{drops: j.drops, state: j.state}
+	err := s.apply(only)
+	if err != nil {
+		return err
+	}
+	s.settle(only, nil)
+	j.drops = nil
+	return s.apply(&job{state: j.state}) // the pages are free once a later transaction has begun
+}
+
+// Bounds of what is done for a file that is at its largest.
+const (
+	widenTries = 6
+	widenLeast = 4 << 20 // bytes that are freed at the first try
+)
+
+// mayCompact says whether as much was written since the last compaction as one writes: so
+// compactions at most double what is written.
+func (s *diskShard) mayCompact() bool {
+	if s.sinceCompact < s.quota || s.d.now() < s.compactAt {
+		return false
+	}
+	s.sinceCompact = 0
+	return true
+}
+
 // seconds32 is a time in Unix seconds, within 32 bits.
 func seconds32(nanos int64) uint32 {
 	return uint32(min(max(nanos/1e9, 0), math.MaxUint32-1))

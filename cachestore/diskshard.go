@@ -29,8 +29,12 @@ type diskShard struct {
 	workers sync.WaitGroup
 	loaded  chan struct{} // closed when the index is complete, or as complete as it gets
 
-	mu       sync.RWMutex
-	cleanAt  uint64 // the id that the next stretch begins with; the writer's
+	mu sync.RWMutex
+
+	// The writer's own.
+	sinceCompact int64 // bytes written since the last compaction of its own; the quota at first
+	compactAt    int64 // Unix nanoseconds before which there is no other
+
 	index    *index
 	choice   choice
 	state    shardState // as the next commit writes it

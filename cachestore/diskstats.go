@@ -66,7 +66,7 @@ type DiskStats struct {
 	Commits                 uint64 // synced transactions
 	Stored, StoredBytes     uint64 // objects written, and the bytes of their bodies and records
 	Kept                    uint64 // objects that were written as they left memory
-	Moved                   uint64 // objects that were written again to close the holes of a file
+	Compactions             uint64 // of files whose pages were half empty, by the tier itself
 	Promoted                uint64 // bodies that came up to memory
 	Quarantined             uint64 // shards set aside as broken
 	Evicted                 [DiskEvictions]uint64

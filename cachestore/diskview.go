@@ -19,7 +19,7 @@ func (d *Disk) Stats() DiskStats {
 	st := DiskStats{
 		Dir: d.config.Dir, Limit: d.config.Size, Most: d.config.Size + d.config.Size/4 + fileSlack,
 		QueueLimit: d.config.Queue, Reads: d.reads.Load(), ReadWaits: d.readWaits.Load(), ReadBytes: d.readBytes.Load(), Commits: d.commits.Load(),
-		Stored: d.storedN.Load(), StoredBytes: d.storedBytes.Load(), Kept: d.kept.Load(), Moved: d.moved.Load(),
+		Stored: d.storedN.Load(), StoredBytes: d.storedBytes.Load(), Kept: d.kept.Load(), Compactions: d.compactions.Load(),
 		Promoted: d.promoted.Load(), Quarantined: d.quarantined.Load(), LongestCommit: d.longest.Load(),
 	}
 	for i := range st.Evicted {

@@ -126,15 +126,13 @@ func (s *diskShard) commit(batch []*change) {
 	j := s.prepare(batch)
 	began := time.Now()
 	err := s.apply(j)
-	for try := range cleanTries {
-		if !errors.Is(err, bolterrors.ErrMaxSizeReached) {
-			break
-		}
+	for try := 0; try < widenTries && errors.Is(err, bolterrors.ErrMaxSizeReached); try++ {
 		if err = s.widen(j, try); err == nil {
 			err = s.apply(j)
 		}
 	}
 	if err == nil {
+		s.sinceCompact += j.need
 		s.d.committed(time.Since(began))
 	}
 	s.compactAsked(j)
@@ -161,7 +159,6 @@ type job struct {
 	puts  []*change // puts, revisions and chunks that are still wanted, in order
 	metas [][]byte  // for each of them: its record; nil for a chunk
 	drops []*change // wanted ones and those that make room
-	moves []*move
 	state shardState
 	need  int64 // bytes that the puts take
 
@@ -263,7 +260,7 @@ func (s *diskShard) recordAll(j *job, records []metaRecord) {
 func (s *diskShard) apply(j *job) error {
 	s.warm(j.drops)
 	write := s.file.update
-	if len(j.puts)+len(j.moves) == 0 {
+	if len(j.puts) == 0 {
 		write = s.file.shrink
 	}
 	defer s.d.turn(s.gone)()
@@ -271,11 +268,6 @@ func (s *diskShard) apply(j *job) error {
 		w := newPen(tx, s.seal)
 		for _, c := range j.drops {
 			if err := w.drop(c); err != nil {
-				return err
-			}
-		}
-		for _, m := range j.moves {
-			if err := w.move(m); err != nil {
 				return err
 			}
 		}
@@ -299,7 +291,6 @@ func (s *diskShard) settle(j *job, err error) {
 	for _, c := range j.refused {
 		s.settlePutLocked(c, 0, errRecord)
 	}
-	s.settleMovesLocked(j, err)
 	if err == nil {
 		s.state.Swept = max(s.state.Swept, j.state.Swept)
 	}
@@ -373,6 +364,9 @@ func (s *diskShard) looseLocked(sp *spilling) {
 
 // restLocked makes the shard rest after an error, or ends its rest.
 func (s *diskShard) restLocked(err error) {
+	if errors.Is(err, bolterrors.ErrMaxSizeReached) {
+		return // room is made with every batch: the next one may find it
+	}
 	if err == nil {
 		if s.trouble != nil {
 			s.d.log.Info("disk shard stores again", "file", s.file.path)

@@ -126,13 +126,6 @@ func (x *index) remove(r ref) (removed bool) {
 	return x.hide(r) && x.free(r)
 }
 
-// rename is for a visible object that was written again under another id.
-func (x *index) rename(r ref, id uint64) {
-	if s := x.find(r); s != nil {
-		s.id = id
-	}
-}
-
 // revise is for a visible object whose meta record was replaced.
 func (x *index) revise(r ref, meta, expires uint32) (revised bool) {
 	s := x.find(r)

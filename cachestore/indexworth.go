@@ -110,18 +110,6 @@ func (x *index) least(tries int) (r ref, again bool) {
 	return 0, true
 }
 
-// worthNow is what a visible object is worth, with all its uses so far.
-func (x *index) worthNow(r ref) float64 {
-	s := x.find(r)
-	if s == nil {
-		return 0
-	}
-	if s.ranked != 0 && s.uses.Load() != s.placed {
-		x.rank(r)
-	}
-	return s.worth
-}
-
 // sink makes the worth of an object that leaves what a new one begins with.
 func (x *index) sink(r ref) {
 	if s := x.find(r); s != nil {

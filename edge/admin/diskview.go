@@ -26,7 +26,7 @@ type DiskView struct {
 	StoredBytes   uint64            `json:"stored_bytes"`
 	ReadWaits     uint64            `json:"read_waits"`
 	Kept          uint64            `json:"kept"`
-	Moved         uint64            `json:"moved"`
+	Compactions   uint64            `json:"compactions"`
 	Promoted      uint64            `json:"promoted"`
 	Quarantined   uint64            `json:"quarantined"` // shards
 	Evicted       map[string]uint64 `json:"evicted"`     // objects by reason
@@ -52,7 +52,7 @@ func viewDisk(d cachestore.DiskStats) DiskView {
 		Dir: d.Dir, Limit: d.Limit, Live: d.Live, File: d.File, Most: d.Most,
 		Objects: d.Objects, Index: d.Index, Queued: d.Queued, QueueLimit: d.QueueLimit, Leases: d.Leases,
 		Reads: d.Reads, ReadBytes: d.ReadBytes, Commits: d.Commits, Stored: d.Stored, StoredBytes: d.StoredBytes,
-		ReadWaits: d.ReadWaits, Kept: d.Kept, Moved: d.Moved, Promoted: d.Promoted, Quarantined: d.Quarantined,
+		ReadWaits: d.ReadWaits, Kept: d.Kept, Compactions: d.Compactions, Promoted: d.Promoted, Quarantined: d.Quarantined,
 		Evicted: map[string]uint64{}, Dropped: map[string]uint64{},
 		LongestCommit: float64(d.LongestCommit) / float64(time.Millisecond),
 		Deferred:      d.Deferred, DeferredBytes: d.DeferredBytes,
