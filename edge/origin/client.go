@@ -124,40 +124,44 @@ func (c *Client) attempt(ctx context.Context, p *Peer, r *http.Request, t *Trace
 	if p.idle.isClosed() {
 		return nil, fmt.Errorf("ask %s: %w", p.Name(), ErrClosed)
 	}
-	direct := plain(p, r)
-	w := p.idleWire(!direct)
-	if w != nil {
-		res, err := c.send(ctx, p, exchange{wire: w, reused: true, direct: direct, req: r, trace: t})
+	head := plainHead(p, r)
+	defer head.free()
+	x := exchange{head: head, req: r, trace: t}
+	if w := p.idleWire(head == nil); w != nil {
+		x.wire, x.reused = w, true
+		res, err := c.send(ctx, p, x)
 		if !errors.Is(err, errStale) {
 			return res, err
 		}
 		p.stats.replaced.Add(1)
 		p.idle.drain()
 		if errors.Is(err, errSpent) {
-			return c.again(ctx, p, r, t)
+			return c.again(ctx, p, x)
 		}
 	}
-	return c.fresh(ctx, p, r, t)
+	return c.fresh(ctx, p, x)
 }
 
-// fresh sends r on a new connection.
-func (c *Client) fresh(ctx context.Context, p *Peer, r *http.Request, t *Trace) (*http.Response, error) {
+// fresh sends the request of x on a new connection.
+func (c *Client) fresh(ctx context.Context, p *Peer, x exchange) (*http.Response, error) {
 	w, err := c.connect(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	return c.send(ctx, p, exchange{wire: w, direct: plain(p, r), req: r, trace: t})
+	x.wire, x.reused = w, false
+	return c.send(ctx, p, x)
 }
 
-// again sends r, whose body was given to a connection that was dead, on a new
-// one.
-func (c *Client) again(ctx context.Context, p *Peer, r *http.Request, t *Trace) (*http.Response, error) {
-	closeBody(r)
-	r, err := rewound(r)
+// again sends the request of x, whose body was given to a connection that was dead,
+// on a new one.
+func (c *Client) again(ctx context.Context, p *Peer, x exchange) (*http.Response, error) {
+	closeBody(x.req)
+	r, err := rewound(x.req)
 	if err != nil {
 		return nil, &ConnError{Peer: p.Name(), Sent: true, Err: err}
 	}
-	res, err := c.fresh(ctx, p, r, t)
+	x.req = r
+	res, err := c.fresh(ctx, p, x)
 	if err != nil {
 		closeBody(r)
 	}
@@ -179,7 +183,7 @@ func (p *Peer) idleWire(full bool) *wire {
 type exchange struct {
 	wire   *wire
 	reused bool
-	direct bool // net/http's client is not needed
+	head   *headBox // of a plain request; nil: it is for net/http's client
 	req    *http.Request
 	trace  *Trace
 }
@@ -222,9 +226,9 @@ func (c *Client) send(ctx context.Context, p *Peer, x exchange) (*http.Response,
 // that can be done, else by net/http's client. end must be called when the
 // exchange is over: it reports whether the context had no part in that.
 func (c *Client) exchange(ctx context.Context, p *Peer, x exchange) (res *http.Response, end func() bool, err error) {
-	if x.wire.cc == nil && x.direct {
+	if x.wire.cc == nil && x.head != nil {
 		stop := context.AfterFunc(ctx, func() { x.wire.conn.Close() })
-		res, err := x.converse(ctx, p)
+		res, err := x.converse(ctx)
 		return res, stop, err
 	}
 	own, cancel := context.WithCancel(ctx)
