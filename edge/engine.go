@@ -51,9 +51,10 @@ type Engine struct {
 	hidden    []string // fields that are stored but not delivered
 	draining  atomic.Bool
 
-	ctx   context.Context // ends with Close
-	stop  context.CancelFunc
-	tasks sync.WaitGroup // fetches
+	ctx     context.Context // ends with Close
+	stop    context.CancelFunc
+	leashes origin.Leashes // of what is asked of origins; they end with ctx
+	tasks   sync.WaitGroup // fetches
 }
 
 // NewSession makes the session that a lane uses for one request after another
@@ -138,6 +139,7 @@ func (e *Engine) Explain() *Explain { return e.explain }
 // shut down before, so that none starts another.
 func (e *Engine) Close() error {
 	e.stop()
+	e.leashes.Cut()
 	e.tasks.Wait()
 	return nil
 }

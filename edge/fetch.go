@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -109,21 +108,22 @@ func (r *Request) clone() Request {
 // happens to those who read along does not touch it.
 func (e *Engine) fly(fl *flight) {
 	s := fl.fetch
-	s.Ctx, fl.cancel = context.WithCancel(e.ctx)
+	e.leashes.Tie(&fl.leash)
+	s.Ctx = &fl.leash
 	defer func() {
 		if r := recover(); r != nil {
 			err := &panicError{value: r, stack: debug.Stack()}
 			e.log.Error("panic in a fetch", "panic", r, "stack", string(err.stack))
 			e.lose(fl, err)
 		}
-		fl.cancel()
+		fl.leash.Untie()
 		e.flights.remove(fl)
 		fl.endSeq()
 		s.releaseBuffers()
 		e.landed()
 		close(fl.done)
 	}()
-	res, err := e.ask(s, &question{shared: true, base: fl.base, wish: fl.wish, interim: fl.passInterim})
+	res, err := e.ask(s, &question{shared: true, base: fl.base, wish: fl.wish, interim: fl})
 	if err == nil && res.StatusCode == http.StatusNotModified {
 		res.Body.Close()
 		if e.confirm(fl, res) {
@@ -133,7 +133,7 @@ func (e *Engine) fly(fl *flight) {
 		// 304 is about another one.
 		e.renew(fl)
 		fl.base, s.tried = nil, s.tried[:0]
-		res, err = e.ask(s, &question{shared: true, wish: fl.wish, interim: fl.passInterim})
+		res, err = e.ask(s, &question{shared: true, wish: fl.wish, interim: fl})
 	}
 	if err != nil {
 		if !e.fallBack(fl, err) {

@@ -24,7 +24,12 @@ type question struct {
 	// body is the request's body; nil for none.
 	body *requestBody
 	// interim hears of 102 and 103; nil drops them.
-	interim func(status int, h http.Header)
+	interim interimHearer
+}
+
+// interimHearer takes 1xx answers, whose header is its own.
+type interimHearer interface {
+	hearInterim(status int, h http.Header)
 }
 
 // request builds what the origin is asked: the client's fields that may go on,

@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -17,10 +18,12 @@ type body struct {
 	ctx    context.Context
 	peer   *Peer
 	wire   *wire
-	inner  io.ReadCloser
+	inner  io.ReadCloser // nil: left bytes of in
+	in     *bufio.Reader
+	left   int64
 	idle   time.Duration
-	over   func() bool // ends the exchange's watch; false: the context has ended it
-	direct bool        // not net/http's; the wire itself may be another's by now
+	grip   grip
+	direct bool // not net/http's; the wire itself may be another's by now
 	once   sync.Once
 	err    error // what the last Read said, and every later one says
 }
@@ -39,8 +42,12 @@ var (
 )
 
 // deliver puts our body into res, or ends the exchange when there is none.
-func (x exchange) deliver(ctx context.Context, p *Peer, res *http.Response, idle time.Duration, over func() bool) {
-	b := &body{ctx: ctx, peer: p, wire: x.wire, inner: res.Body, idle: idle, over: over, direct: x.wire.cc == nil}
+func (x exchange) deliver(ctx context.Context, p *Peer, res *http.Response, idle time.Duration, g grip) {
+	b, ours := res.Body.(*body)
+	if !ours {
+		b = &body{inner: res.Body}
+	}
+	b.ctx, b.peer, b.wire, b.idle, b.grip, b.direct = ctx, p, x.wire, idle, g, x.wire.cc == nil
 	raw, switched := res.Body.(io.ReadWriteCloser)
 	switch {
 	case switched && res.StatusCode == http.StatusSwitchingProtocols:
@@ -64,13 +71,32 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	n, err := b.inner.Read(p)
+	n, err := b.read(p)
 	if err == nil {
 		return n, nil
 	}
 	b.err = b.verdict(err)
 	b.end(b.err == io.EOF)
 	return n, b.err
+}
+
+// read returns io.EOF together with the last byte of a known length.
+func (b *body) read(p []byte) (int, error) {
+	if b.inner != nil {
+		return b.inner.Read(p)
+	}
+	if b.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := b.in.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	switch {
+	case b.left == 0:
+		return n, io.EOF
+	case err == io.EOF:
+		return n, io.ErrUnexpectedEOF
+	}
+	return n, err
 }
 
 // verdict says what an error of net/http means.
@@ -112,7 +138,7 @@ func (b *body) end(whole bool) {
 		if f, _ := b.wire.conn.verdict(); f != nil && f.reason == ReasonSurplus {
 			b.peer.stats.badAnswers.Add(1)
 		}
-		mine := b.over()
+		mine := b.grip.loose()
 		if !mine || !whole || !b.wire.reusable() || !b.peer.idle.put(b.wire, b.idle) {
 			b.wire.close()
 		}

@@ -32,18 +32,24 @@ type ConnInfo struct {
 	At         int64  // Unix nanoseconds
 }
 
-// Trace takes down what happened to one request. Do fills it in before it
-// returns; times are Unix nanoseconds, 0 for what did not happen.
-type Trace struct {
+// Witness is told of what happens while Do runs.
+type Witness interface {
 	// Connected is called on Do's goroutine for each connection that is used,
 	// before anything is sent on it: once, or twice when a reused one turns
 	// out to be dead. An error closes the connection and ends Do with a
 	// *DialError.
-	Connected func(ConnInfo) error
+	Connected(ConnInfo) error
 	// Interim is called for each 1xx answer but 100 and 101, perhaps on another
 	// goroutine than Do's, never after Do has returned: Do waits for it. The
 	// header is the callee's.
-	Interim func(status int, h http.Header)
+	Interim(status int, h http.Header)
+}
+
+// Trace takes down what happened to one request. Do fills it in before it
+// returns; times are Unix nanoseconds, 0 for what did not happen.
+type Trace struct {
+	// Witness is told of what happens while Do runs; nil is told nothing.
+	Witness Witness
 
 	ConnectAt   int64 // the connection was there
 	SentAt      int64 // the latest part of the request was written
@@ -210,36 +216,59 @@ func (c *Client) send(ctx context.Context, p *Peer, x exchange) (*http.Response,
 		p.stats.badAnswers.Add(1)
 		return nil, &HeadError{Peer: p.Name(), Reason: ReasonEarly}
 	}
-	res, end, err := c.exchange(ctx, p, x)
+	res, grip, err := c.exchange(ctx, p, x)
 	f, u := x.wire.conn.verdict()
 	x.trace.SentAt, x.trace.FirstByteAt = u.sentAt, u.firstAt
 	if err != nil {
 		x.wire.close()
-		end()
+		grip.loose()
 		return nil, c.failed(ctx, p, x, attemptFailure{f, u, err})
 	}
-	x.deliver(ctx, p, res, c.timeouts.Idle, end)
+	x.deliver(ctx, p, res, c.timeouts.Idle, grip)
 	return res, nil
 }
 
+// grip is what a context has of an exchange.
+type grip struct {
+	leash *Leash
+	stop  func() bool // nil: the leash's
+}
+
+// loose must be called when the exchange is over, and reports whether the context had
+// no part in that.
+func (g grip) loose() bool {
+	if g.stop == nil {
+		return g.leash.release()
+	}
+	return g.stop()
+}
+
+// gripped has the connection closed when the context ends.
+func (x exchange) gripped(ctx context.Context) grip {
+	if l, ok := ctx.(*Leash); ok {
+		l.hold(x.wire.conn)
+		return grip{leash: l}
+	}
+	return grip{stop: context.AfterFunc(ctx, func() { x.wire.conn.Close() })}
+}
+
 // exchange sends the request and reads the answer's head, by ourselves where
-// that can be done, else by net/http's client. end must be called when the
-// exchange is over: it reports whether the context had no part in that.
-func (c *Client) exchange(ctx context.Context, p *Peer, x exchange) (res *http.Response, end func() bool, err error) {
+// that can be done, else by net/http's client.
+func (c *Client) exchange(ctx context.Context, p *Peer, x exchange) (*http.Response, grip, error) {
 	if x.wire.cc == nil && x.head != nil {
-		stop := context.AfterFunc(ctx, func() { x.wire.conn.Close() })
+		g := x.gripped(ctx)
 		res, err := x.converse(ctx)
-		return res, stop, err
+		return res, g, err
 	}
 	own, cancel := context.WithCancel(ctx)
-	end = func() bool { cancel(); return true }
+	g := grip{stop: func() bool { cancel(); return true }}
 	if err := c.hand(ctx, p, x.wire); err != nil {
-		return nil, end, err
+		return nil, g, err
 	}
-	interims := &interims{f: x.trace.Interim}
-	res, err = x.wire.cc.RoundTrip(outgoing(interims.watch(own), p, x.req))
+	interims := &interims{told: x.trace.Witness}
+	res, err := x.wire.cc.RoundTrip(outgoing(interims.watch(own), p, x.req))
 	interims.end()
-	return res, end, err
+	return res, g, err
 }
 
 // announce fills in the trace and asks the caller whether to go on.
@@ -250,10 +279,10 @@ func (x exchange) announce(p *Peer) error {
 	}
 	x.trace.ConnectAt, x.trace.Reused = now, x.reused
 	x.trace.SentAt, x.trace.FirstByteAt = 0, 0
-	if x.trace.Connected == nil {
+	if x.trace.Witness == nil {
 		return nil
 	}
-	return x.trace.Connected(ConnInfo{
+	return x.trace.Witness.Connected(ConnInfo{
 		Peer:       p,
 		Reused:     x.reused,
 		TLSVersion: x.wire.tlsVersion,

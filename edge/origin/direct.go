@@ -181,8 +181,8 @@ func (x exchange) converse(ctx context.Context) (*http.Response, error) {
 		case res.StatusCode >= 200:
 			w.keep = err == nil && !res.Close && !w.stacked
 			return res, nil
-		case res.StatusCode != http.StatusContinue && x.trace.Interim != nil:
-			x.trace.Interim(res.StatusCode, res.Header)
+		case res.StatusCode != http.StatusContinue && x.trace.Witness != nil:
+			x.trace.Witness.Interim(res.StatusCode, res.Header)
 		}
 	}
 }

@@ -6,8 +6,9 @@ import (
 )
 
 // parseDigits reads 1*DIGIT that fits in an int64 (RFC 9110, 8.6).
-func parseDigits(b []byte) (n int64, ok bool) {
-	for _, c := range b {
+func parseDigits[T string | []byte](b T) (n int64, ok bool) {
+	for i := range len(b) {
+		c := b[i]
 		if c < '0' || c > '9' || n > (math.MaxInt64-int64(c-'0'))/10 {
 			return 0, false
 		}

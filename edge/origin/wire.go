@@ -18,7 +18,7 @@ type wire struct {
 	head       []byte           // an answer's
 	stacked    bool             // in reads from another in: not to be kept
 	keep       bool             // both sides keep the connection after the last answer
-	peek       peeker
+	peek       *peeker
 	conn       *checkedConn
 	tlsVersion uint16
 	remote     string
