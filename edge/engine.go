@@ -15,7 +15,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -54,7 +53,7 @@ type Engine struct {
 	ctx     context.Context // ends with Close
 	stop    context.CancelFunc
 	leashes origin.Leashes // of what is asked of origins; they end with ctx
-	tasks   sync.WaitGroup // fetches
+	crew    crew           // runs fetches
 }
 
 // NewSession makes the session that a lane uses for one request after another
@@ -140,7 +139,7 @@ func (e *Engine) Explain() *Explain { return e.explain }
 func (e *Engine) Close() error {
 	e.stop()
 	e.leashes.Cut()
-	e.tasks.Wait()
+	e.crew.close()
 	return nil
 }
 
@@ -240,11 +239,7 @@ func (e *Engine) panicked(s *Session, value any) {
 
 // background runs a fetch, unless the engine is closing.
 func (e *Engine) background(f func()) bool {
-	if e.ctx.Err() != nil {
-		return false
-	}
-	e.tasks.Go(f)
-	return true
+	return e.ctx.Err() == nil && e.crew.run(f)
 }
 
 // conclude is logging: last, exactly once for every request.
