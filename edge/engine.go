@@ -45,7 +45,8 @@ type Engine struct {
 	id        string    // in Via and CDN-Loop
 	statusID  []byte    // our member of Cache-Status
 	viaDown   [4][]byte // by protocol
-	altSvc    []byte    // the field's value; none when empty
+	viaUp     [4]string
+	altSvc    []byte // the field's value; none when empty
 	token     string
 	hidden    []string // fields that are stored but not delivered
 	draining  atomic.Bool
