@@ -27,9 +27,9 @@ type flight struct {
 	fill    *cachestore.Fill
 	interim chan interim // for the leader; nil for a refresh
 
-	headed chan struct{} // closed when outcome is there
-	done   chan struct{} // closed when the fetch's session will not change any more
-	out    outcome       // immutable once headed is closed
+	headed chan struct{}  // closed when outcome is there
+	over   sync.WaitGroup // until the fetch's session will not change any more
+	out    outcome        // immutable once headed is closed
 
 	followers int  // guarded by the flights' shard
 	gone      bool // no longer in the table; guarded by the shard

@@ -3,9 +3,7 @@ package origin
 import (
 	"bufio"
 	"context"
-	"errors"
 	"io"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -102,7 +100,6 @@ func (b *body) read(p []byte) (int, error) {
 // verdict says what an error of net/http means.
 func (b *body) verdict(err error) error {
 	f, u := b.wire.conn.verdict()
-	var timeout net.Error
 	switch {
 	case f != nil && f.reason != ReasonSurplus:
 		b.peer.stats.badAnswers.Add(1)
@@ -113,7 +110,7 @@ func (b *body) verdict(err error) error {
 		return &BodyError{Peer: b.peer.Name(), Err: io.ErrUnexpectedEOF}
 	case b.ctx.Err() != nil:
 		return &BodyError{Peer: b.peer.Name(), Err: context.Cause(b.ctx)}
-	case u.expired != "", errors.As(err, &timeout) && timeout.Timeout():
+	case u.expired != "", isTimeout(err):
 		return &TimeoutError{Peer: b.peer.Name(), Phase: PhaseIdle, Sent: true}
 	}
 	return &BodyError{Peer: b.peer.Name(), Err: err}
