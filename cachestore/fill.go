@@ -49,7 +49,7 @@ const (
 // are called from one goroutine, all others from any.
 type Fill struct {
 	config FillConfig
-	room   chan struct{} // tells the waiting writer to look again; one token
+	room   chan struct{} // tells the waiting writer to look again; one token; nil until it waits
 	probe  [1]byte       // where a byte behind the announced end goes
 
 	mu      sync.Mutex
@@ -64,7 +64,8 @@ type Fill struct {
 	why     error     // why the fill is not kept
 	tight   bool      // the account had no room for a window's last segment
 	readers []*Reader
-	waiting bool // the writer waits for its readers
+	first   [1]*Reader // where most have room
+	waiting bool       // the writer waits for its readers
 	body    *Body
 	trailer http.Header
 }
@@ -83,7 +84,9 @@ func NewFill(c FillConfig) *Fill {
 	if c.Account == nil {
 		c.Account = uncounted{}
 	}
-	return &Fill{config: c, why: ErrNotKept, room: make(chan struct{}, 1), held: strip{account: c.Account}}
+	f := &Fill{config: c, why: ErrNotKept, held: strip{account: c.Account}}
+	f.readers = f.first[:0]
+	return f
 }
 
 // uncounted is the Account of a fill without one.
@@ -177,6 +180,9 @@ func (f *Fill) look() (p []byte, more int64, err error) {
 		}
 		if ahead = f.pullLocked(); ahead <= 0 {
 			f.waiting = true
+			if f.room == nil {
+				f.room = make(chan struct{}, 1)
+			}
 			return nil, 0, nil
 		}
 	}

@@ -22,11 +22,17 @@ type Head struct {
 	kept, unhidden int // ends of the first and of the second span
 }
 
-// representation lists the fields that a 304 leaves out: the client has them
-// (RFC 9110, 15.4.5). Last-Modified is one of them where there is an ETag.
-var representation = []string{
-	"Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language",
-	"Content-Md5", "Content-Range", "Content-Type", "Digest", "Repr-Digest",
+// describes says whether a 304 leaves a field out: the client has it (RFC 9110,
+// 15.4.5). Last-Modified is such a one where there is an ETag.
+func describes(canonical string, etag bool) bool {
+	switch canonical {
+	case "Content-Digest", "Content-Disposition", "Content-Encoding", "Content-Language",
+		"Content-Md5", "Content-Range", "Content-Type", "Digest", "Repr-Digest":
+		return true
+	case "Last-Modified":
+		return etag
+	}
+	return false
 }
 
 // unstored says whether a field is never kept: those of one connection, and
@@ -43,7 +49,6 @@ const (
 	spanKept span = iota
 	spanRepresentation
 	spanHidden
-	spans
 	spanNone
 )
 
@@ -54,41 +59,60 @@ const (
 func NewHead(status int, h http.Header, hidden []string) *Head {
 	d := &Head{Status: status}
 	s := sorter{hidden: hidden, named: policy.ConnectionNames(h), etag: len(h["Etag"]) > 0}
-	names := make([]string, 0, len(h))
-	size := 0
+	var room [16]headField
+	fields, size := room[:0], 0
 	for name, values := range h {
-		names = append(names, name)
+		f := headField{name: name, values: values}
+		f.canonical, f.bad = canonicalName(name)
+		if f.at = s.span(f.canonical); f.at == spanNone {
+			continue
+		}
+		fields = append(fields, f)
 		for _, v := range values {
 			size += len(name) + len(v) + len(": \r\n")
 		}
 	}
-	slices.SortFunc(names, compareNames)
+	slices.SortFunc(fields, headField.compare)
 	d.block = make([]byte, 0, size)
-	for at := range spans {
-		for _, name := range names {
-			canonical := http.CanonicalHeaderKey(name)
-			if s.span(canonical) == at {
-				d.add(canonical, h[name])
-			}
-		}
-		switch at {
-		case spanKept:
-			d.kept = len(d.block)
-		case spanRepresentation:
-			d.unhidden = len(d.block)
-		}
+	for i := range fields {
+		d.add(&fields[i])
 	}
 	return d
 }
 
-// compareNames orders by canonical form first, so that heads of one answer are
-// equal however a hook has spelt a field.
-func compareNames(a, b string) int {
-	c := strings.Compare(http.CanonicalHeaderKey(a), http.CanonicalHeaderKey(b))
-	if c != 0 {
+// headField is one field on its way into a head.
+type headField struct {
+	name, canonical string
+	values          []string
+	at              span
+	bad             bool // the name is no token
+}
+
+// compare orders by span and then by canonical form first, so that heads of one answer
+// are equal however a hook has spelt a field.
+func (f headField) compare(o headField) int {
+	if f.at != o.at {
+		return int(f.at) - int(o.at)
+	}
+	if c := strings.Compare(f.canonical, o.canonical); c != 0 {
 		return c
 	}
-	return strings.Compare(a, b)
+	return strings.Compare(f.name, o.name)
+}
+
+// canonicalName is http.CanonicalHeaderKey, which most names are already, and says
+// whether it is no token.
+func canonicalName(name string) (canonical string, bad bool) {
+	upper := true
+	for i := range len(name) {
+		c := name[i]
+		if !tokenBytes[c] || upper && 'a' <= c && c <= 'z' || !upper && 'A' <= c && c <= 'Z' {
+			canonical = http.CanonicalHeaderKey(name)
+			return canonical, !isToken(canonical)
+		}
+		upper = c == '-'
+	}
+	return name, name == ""
 }
 
 // sorter puts fields into spans.
@@ -104,44 +128,57 @@ func (s *sorter) span(canonical string) span {
 		return spanNone
 	case slices.Contains(s.hidden, canonical):
 		return spanHidden
-	case slices.Contains(representation, canonical):
-		return spanRepresentation
-	case canonical == "Last-Modified" && s.etag:
+	case describes(canonical, s.etag):
 		return spanRepresentation
 	}
 	return spanKept
 }
 
-func (h *Head) add(canonical string, values []string) {
-	if !isToken(canonical) {
-		h.Dropped += len(values)
-		return
-	}
-	for _, v := range values {
-		if strings.ContainsAny(v, "\r\n\x00") {
-			h.Dropped++
-			continue
+// add appends a field's lines; fields come in the order of their spans.
+func (h *Head) add(f *headField) {
+	if f.bad {
+		h.Dropped += len(f.values)
+	} else {
+		for _, v := range f.values {
+			if strings.IndexByte(v, '\r') >= 0 || strings.IndexByte(v, '\n') >= 0 || strings.IndexByte(v, 0) >= 0 {
+				h.Dropped++
+				continue
+			}
+			h.block = append(h.block, f.canonical...)
+			h.block = append(h.block, ": "...)
+			h.block = append(h.block, strings.Trim(v, " \t")...)
+			h.block = append(h.block, "\r\n"...)
 		}
-		h.block = append(h.block, canonical...)
-		h.block = append(h.block, ": "...)
-		h.block = append(h.block, strings.Trim(v, " \t")...)
-		h.block = append(h.block, "\r\n"...)
+	}
+	switch f.at {
+	case spanKept:
+		h.kept, h.unhidden = len(h.block), len(h.block)
+	case spanRepresentation:
+		h.unhidden = len(h.block)
 	}
 }
 
 // isToken says whether s is a token (RFC 9110, 5.6.2).
 func isToken(s string) bool {
 	for i := range len(s) {
-		c := s[i]
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
-		default:
+		if !tokenBytes[s[i]] {
 			return false
 		}
 	}
 	return s != ""
 }
+
+var tokenBytes = func() (t [256]bool) {
+	for c := range t {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+			t[c] = true
+		default:
+			t[c] = strings.IndexByte("!#$%&'*+-.^_`|~", byte(c)) >= 0
+		}
+	}
+	return t
+}()
 
 // Kept returns the lines that a 304 has, too: a view.
 func (h *Head) Kept() []byte { return h.block[:h.kept:h.kept] }

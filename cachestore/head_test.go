@@ -2,6 +2,7 @@ package cachestore_test
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -147,4 +148,21 @@ func carries(in http.Header, canonical, value string) bool {
 		}
 	}
 	return false
+}
+
+// BenchmarkNewHead builds the head of an answer as most are.
+func BenchmarkNewHead(b *testing.B) {
+	heads := make([]http.Header, 8)
+	for i := range heads {
+		heads[i] = http.Header{
+			"Server": {"origin"}, "Date": {"Mon, 02 Nov 2026 10:00:00 GMT"}, "Content-Type": {"application/octet-stream"},
+			"Content-Length": {"1024"}, "Last-Modified": {"Mon, 02 Nov 2026 10:00:00 GMT"}, "Etag": {fmt.Sprintf(`"size-%d"`, i)},
+			"Cache-Control": {"no-store"},
+		}
+	}
+	hidden := []string{"Surrogate-Control", "Surrogate-Key", "Cache-Tag"}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		cachestore.NewHead(200, heads[i%len(heads)], hidden)
+	}
 }

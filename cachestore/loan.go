@@ -93,7 +93,12 @@ func chunkLength(b *Body, i int) int64 { return min(b.Size-int64(i)*ChunkSize, C
 func (l *Loan) collect(ctx context.Context, i int) ([]byte, error) {
 	r := l.raising
 	counted := rounded(chunkLength(l.v.Body, i) + chunkKeyBytes)
-	c, err := l.from.chunk(ctx, l.ref, l.term, i, &pageScratch{})
+	p := scratchPool.Get().(*pageScratch)
+	entry := p.entry
+	p.entry = nil // the chunk is to have memory of its own
+	c, err := l.from.chunk(ctx, l.ref, l.term, i, p)
+	p.entry = entry
+	keepScratch(p)
 	if err != nil {
 		r.mem.Release(counted)
 		return nil, err

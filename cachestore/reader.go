@@ -12,7 +12,7 @@ import (
 // Reader follows a fill. It belongs to one goroutine.
 type Reader struct {
 	f    *Fill
-	wake chan struct{} // one token: look again
+	wake chan struct{} // one token: look again; nil until it waits
 
 	// Guarded by the fill's mutex.
 	pos     int64    // bytes before it were consumed
@@ -38,7 +38,7 @@ func (f *Fill) JoinAt(off int64) (*Reader, error) {
 	if f.state == aborted || off < f.held.first(f.written) && (!f.spill.covers() || f.spill.until > 0) {
 		return nil, ErrGone
 	}
-	r := &Reader{f: f, pos: off, wake: make(chan struct{}, 1), index: len(f.readers)}
+	r := &Reader{f: f, pos: off, index: len(f.readers)}
 	f.readers = append(f.readers, r)
 	return r, nil
 }
@@ -73,6 +73,9 @@ func (r *Reader) Next(ctx context.Context) ([]byte, error) {
 			return p, err
 		}
 		r.waiting = true
+		if r.wake == nil {
+			r.wake = make(chan struct{}, 1)
+		}
 		f.mu.Unlock()
 		select {
 		case <-r.wake:

@@ -19,7 +19,9 @@ func (s *segment) held() int64 { return rounded(int64(cap(s.buf))) }
 type strip struct {
 	account Account
 	segs    []*segment
-	spare   []byte // a whole chunk to use again, counted
+	own     segment     // most bodies need no other
+	room    [1]*segment // for segs
+	spare   []byte      // a whole chunk to use again, counted
 }
 
 // first is the offset of the first byte that is held, of a body of which
@@ -56,7 +58,14 @@ func (s *strip) find(off int64) *segment {
 
 // add puts a counted buffer behind what is held.
 func (s *strip) add(at int64, buf []byte) {
-	s.segs = append(s.segs, &segment{at: at, buf: buf, counted: true})
+	g := &s.own
+	if at > 0 {
+		g = new(segment)
+	} else {
+		s.segs = s.room[:0]
+	}
+	*g = segment{at: at, buf: buf, counted: true}
+	s.segs = append(s.segs, g)
 }
 
 // enlarge moves the last segment, of which used bytes are filled, into a counted
@@ -73,6 +82,9 @@ func (s *strip) drop(off int64) {
 	n := 0
 	for n < len(s.segs) && s.segs[n].end() <= off {
 		s.forget(s.segs[n])
+		if s.segs[n] == &s.own {
+			s.own.buf = nil // it stays with the fill, what it held does not
+		}
 		s.segs[n] = nil
 		n++
 	}

@@ -123,14 +123,9 @@ func (e *Engine) attempt(s *Session, q *question, peer *origin.Peer, pool *origi
 	if pool != nil {
 		client = pool.Client()
 	}
-	var panicked *panicError
-	trace := &origin.Trace{Interim: e.early(s, q.interim), Connected: func(c origin.ConnInfo) (err error) {
-		s.Timing.UpstreamConnect = e.ours(c.At)
-		if panicked = e.caught(func() { err = e.connected(s, c) }); panicked != nil {
-			return panicked
-		}
-		return err
-	}}
+	w := &witness{e: e, s: s, early: q.interim}
+	trace := &w.trace
+	trace.Witness = w
 	asked := e.nanos()
 	res, err := client.Do(s.Ctx, peer, req, trace)
 	if trace.SentAt != 0 {
@@ -138,8 +133,8 @@ func (e *Engine) attempt(s *Session, q *question, peer *origin.Peer, pool *origi
 	}
 	if err != nil {
 		e.metrics.upstreamDone(peer, 0, e.nanos()-asked)
-		if panicked != nil {
-			return nil, panicked
+		if w.panicked != nil {
+			return nil, w.panicked
 		}
 		if s.Ctx.Err() == nil && q.body.fault() == nil && !errors.Is(err, origin.ErrQueueFull) {
 			peer.ReportFailure(e.now()) // a full queue is ours
@@ -155,6 +150,33 @@ func (e *Engine) attempt(s *Session, q *question, peer *origin.Peer, pool *origi
 	s.Timing.UpstreamResponseStart = e.ours(trace.FirstByteAt)
 	e.metrics.upstreamDone(peer, res.StatusCode, trace.FirstByteAt-asked)
 	return res, nil
+}
+
+// witness is the engine's at one attempt.
+type witness struct {
+	e        *Engine
+	s        *Session
+	early    interimHearer // nil: nobody hears of interim answers
+	trace    origin.Trace
+	panicked *panicError // a hook's
+}
+
+var _ origin.Witness = (*witness)(nil)
+
+// Connected is connected_to_upstream.
+func (w *witness) Connected(c origin.ConnInfo) (err error) {
+	w.s.Timing.UpstreamConnect = w.e.ours(c.At)
+	if w.panicked = w.e.caught(func() { err = w.e.connected(w.s, c) }); w.panicked != nil {
+		return w.panicked
+	}
+	return err
+}
+
+// Interim hands a 1xx answer on.
+func (w *witness) Interim(status int, h http.Header) {
+	if w.early != nil {
+		w.early.hearInterim(status, w.e.early(w.s, h))
+	}
 }
 
 // ours is a time that edge/origin took, by the machine's clock, on the clock of

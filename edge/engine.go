@@ -15,7 +15,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,14 +45,16 @@ type Engine struct {
 	id        string    // in Via and CDN-Loop
 	statusID  []byte    // our member of Cache-Status
 	viaDown   [4][]byte // by protocol
-	altSvc    []byte    // the field's value; none when empty
+	viaUp     [4]string
+	altSvc    []byte // the field's value; none when empty
 	token     string
 	hidden    []string // fields that are stored but not delivered
 	draining  atomic.Bool
 
-	ctx   context.Context // ends with Close
-	stop  context.CancelFunc
-	tasks sync.WaitGroup // fetches
+	ctx     context.Context // ends with Close
+	stop    context.CancelFunc
+	leashes origin.Leashes // of what is asked of origins; they end with ctx
+	crew    crew           // runs fetches
 }
 
 // NewSession makes the session that a lane uses for one request after another
@@ -138,7 +139,8 @@ func (e *Engine) Explain() *Explain { return e.explain }
 // shut down before, so that none starts another.
 func (e *Engine) Close() error {
 	e.stop()
-	e.tasks.Wait()
+	e.leashes.Cut()
+	e.crew.close()
 	return nil
 }
 
@@ -238,11 +240,7 @@ func (e *Engine) panicked(s *Session, value any) {
 
 // background runs a fetch, unless the engine is closing.
 func (e *Engine) background(f func()) bool {
-	if e.ctx.Err() != nil {
-		return false
-	}
-	e.tasks.Go(f)
-	return true
+	return e.ctx.Err() == nil && e.crew.run(f)
 }
 
 // conclude is logging: last, exactly once for every request.

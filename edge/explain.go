@@ -186,7 +186,8 @@ func keepLine[T string | []byte](sl *slot, h *head, from int, name, value T) {
 // sessionView is what is kept of a session beside record and heads.
 type sessionView struct {
 	requestBody, responseBody int64 // bytes buffered; -1: not buffered
-	peer                      *PeerView
+	asked                     bool  // peer is there
+	peer                      PeerView
 	stored, cacheEnabled      bool
 	timing                    Timing
 	sent, received            bool
@@ -208,7 +209,7 @@ func viewOf(s *Session) sessionView {
 		v.responseBody = int64(s.ResponseBody.Len())
 	}
 	if p := s.Peer; p != nil {
-		v.peer = &PeerView{Upstream: p.Upstream, Address: p.Address, Port: p.Port, Healthy: p.Healthy(s.engine.now())}
+		v.asked, v.peer = true, PeerView{Upstream: p.Upstream, Address: p.Address, Port: p.Port, Healthy: p.Healthy(s.engine.now())}
 	}
 	return v
 }

@@ -108,7 +108,7 @@ func (sl *slot) explanation() Explanation {
 			ResponseBody:       known(v.responseBody),
 			UpstreamRequest:    sl.upstream.view(),
 			UpstreamResponse:   sl.response.view(),
-			UpstreamPeer:       v.peer,
+			UpstreamPeer:       v.peerView(),
 			CacheResult: CacheView{
 				Status: r.Cache.String(), Reason: r.Reason.String(), Tier: r.Tier.String(), Stored: v.stored,
 				Unstored: r.Unstored.String(), TTL: r.TTL, Age: known(r.Age),
@@ -118,6 +118,15 @@ func (sl *slot) explanation() Explanation {
 			UserContext: sl.userType(),
 		},
 	}
+}
+
+// peerView is the origin that was asked, nil for none.
+func (v *sessionView) peerView() *PeerView {
+	if !v.asked {
+		return nil
+	}
+	p := v.peer
+	return &p
 }
 
 func phaseWords(list []Phase) []string {

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -55,8 +54,9 @@ func (e *Engine) flightOf(s *Session, key policy.Key, kind Kind) *flight {
 		fill: cachestore.NewFill(cachestore.FillConfig{
 			Ahead: e.limits.Ahead, Limit: e.limits.Object, Account: e.store().Account(),
 		}),
-		headed: make(chan struct{}), done: make(chan struct{}),
+		headed: make(chan struct{}),
 	}
+	fl.over.Add(1)
 	fl.seq, fl.endSeq = e.index.Begin()
 	return fl
 }
@@ -71,10 +71,9 @@ func (e *Engine) ground(fl *flight) {
 // of the lane. It gets the whole, whatever the client does with it.
 func (e *Engine) fetchSession(s *Session, k policy.Key, kind Kind) *Session {
 	f := &Session{
-		engine: e, Kind: kind, CacheEnabled: true, route: s.route, UserCtx: s.state.forked,
-		Request: s.Request.clone(), Scheme: s.Scheme,
-		Client: slices.Clone(s.Client), ID: slices.Clone(s.ID),
+		engine: e, Kind: kind, CacheEnabled: true, route: s.route, UserCtx: s.state.forked, Scheme: s.Scheme,
 	}
+	f.copyRequest(s)
 	f.Cache = CacheResult{Key: k, Status: s.Cache.Status, Reason: s.Cache.Reason, Age: -1}
 	f.Timing.RequestStart = s.Timing.RequestStart
 	f.Request.Method = http.MethodGet
@@ -83,12 +82,11 @@ func (e *Engine) fetchSession(s *Session, k policy.Key, kind Kind) *Session {
 	return f
 }
 
-// clone copies a request so that it outlives the lane's buffer. It has no body.
-func (r *Request) clone() Request {
-	c := *r
-	c.Host, c.Path, c.Query = slices.Clone(r.Host), slices.Clone(r.Path), slices.Clone(r.Query)
-	c.Body, c.Length = nil, 0
-	n := 0
+// copyRequest copies the request of another session, so that it outlives the lane's
+// buffer: all in one block, without a body.
+func (s *Session) copyRequest(o *Session) {
+	r := &o.Request
+	n := len(r.Host) + len(r.Path) + len(r.Query) + len(o.Client) + len(o.ID)
 	for _, f := range r.Fields {
 		n += len(f.Name) + len(f.Value)
 	}
@@ -98,32 +96,36 @@ func (r *Request) clone() Request {
 		block = append(block, b...)
 		return block[at:len(block):len(block)]
 	}
+	c := &s.Request
+	*c = *r
+	c.Body, c.Length = nil, 0
+	c.Host, c.Path, c.Query, s.Client, s.ID = keep(r.Host), keep(r.Path), keep(r.Query), keep(o.Client), keep(o.ID)
 	c.Fields = make(policy.Fields, len(r.Fields))
 	for i, f := range r.Fields {
 		c.Fields[i] = policy.Field{Name: keep(f.Name), Value: keep(f.Value)}
 	}
-	return c
 }
 
 // fly is the fetch's goroutine: ask, judge, take the body in, store it. What
 // happens to those who read along does not touch it.
 func (e *Engine) fly(fl *flight) {
 	s := fl.fetch
-	s.Ctx, fl.cancel = context.WithCancel(e.ctx)
+	e.leashes.Tie(&fl.leash)
+	s.Ctx = &fl.leash
 	defer func() {
 		if r := recover(); r != nil {
 			err := &panicError{value: r, stack: debug.Stack()}
 			e.log.Error("panic in a fetch", "panic", r, "stack", string(err.stack))
 			e.lose(fl, err)
 		}
-		fl.cancel()
+		fl.leash.Untie()
 		e.flights.remove(fl)
 		fl.endSeq()
 		s.releaseBuffers()
 		e.landed()
-		close(fl.done)
+		fl.over.Done()
 	}()
-	res, err := e.ask(s, &question{shared: true, base: fl.base, wish: fl.wish, interim: fl.passInterim})
+	res, err := e.ask(s, &question{shared: true, base: fl.base, wish: fl.wish, interim: fl})
 	if err == nil && res.StatusCode == http.StatusNotModified {
 		res.Body.Close()
 		if e.confirm(fl, res) {
@@ -133,7 +135,7 @@ func (e *Engine) fly(fl *flight) {
 		// 304 is about another one.
 		e.renew(fl)
 		fl.base, s.tried = nil, s.tried[:0]
-		res, err = e.ask(s, &question{shared: true, wish: fl.wish, interim: fl.passInterim})
+		res, err = e.ask(s, &question{shared: true, wish: fl.wish, interim: fl})
 	}
 	if err != nil {
 		if !e.fallBack(fl, err) {

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"context"
 	"net/http"
 	"sync"
 
@@ -19,7 +18,7 @@ type flight struct {
 	seq     uint64 // purge number read before the request went up; renew changes it, under the shard's lock
 	endSeq  func() // says that nothing of this fetch will be stored any more
 	fetch   *Session
-	cancel  context.CancelFunc // of the fetch; there once headed is closed
+	leash   origin.Leash // of the fetch
 	base    *cachestore.Variant
 	keep    policy.Key         // where the answer is stored; there once the head is judged
 	rule    *policy.SearchRule // by which keep was made
@@ -28,9 +27,9 @@ type flight struct {
 	fill    *cachestore.Fill
 	interim chan interim // for the leader; nil for a refresh
 
-	headed chan struct{} // closed when outcome is there
-	done   chan struct{} // closed when the fetch's session will not change any more
-	out    outcome       // immutable once headed is closed
+	headed chan struct{}  // closed when outcome is there
+	over   sync.WaitGroup // until the fetch's session will not change any more
+	out    outcome        // immutable once headed is closed
 
 	followers int  // guarded by the flights' shard
 	gone      bool // no longer in the table; guarded by the shard
@@ -239,7 +238,7 @@ func validatesAlways(base *cachestore.Variant) bool {
 func (fl *flight) leave(r *cachestore.Reader) {
 	r.Close()
 	if fl.known() && !fl.out.shared && fl.fill.Readers() == 0 {
-		fl.cancel()
+		fl.leash.Cut()
 	}
 }
 
@@ -251,13 +250,13 @@ func (fl *flight) publish(o outcome) {
 	close(fl.headed)
 }
 
-// passInterim hands a 1xx answer to the leader; a full pipe drops it.
-func (fl *flight) passInterim(status int, h http.Header) {
+// hearInterim hands a 1xx answer to the leader; a full pipe drops it.
+func (fl *flight) hearInterim(status int, h http.Header) {
 	if fl.interim == nil {
 		return
 	}
 	select {
-	case fl.interim <- interim{status, h.Clone()}:
+	case fl.interim <- interim{status, h}:
 	default:
 	}
 }

@@ -272,7 +272,7 @@ func (e *Engine) debrief(s *Session, fl *flight) {
 	if fl.out.err == nil && (s.Err != nil || part) {
 		return
 	}
-	<-fl.done
+	fl.over.Wait()
 	f := fl.fetch
 	s.Timing.takeUpstream(f.Timing)
 	s.Cache.Stored, s.Cache.Unstored = f.Cache.Stored, f.Cache.Unstored

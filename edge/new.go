@@ -39,6 +39,7 @@ func New(c Config) (*Engine, error) {
 	e.statusID = []byte(statusToken(c.CacheStatusID))
 	for p := range e.viaDown {
 		e.viaDown[p] = []byte("1.1 " + e.id) // the origin's side is HTTP/1.1
+		e.viaUp[p] = Proto(p).via() + " " + e.id
 	}
 	e.hidden = hiddenFields(&c)
 	e.altSvc = []byte(c.AltSvc)

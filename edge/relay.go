@@ -1,14 +1,13 @@
 package edge
 
 import (
-	"context"
 	"io"
 	"net/http"
-	"time"
 
 	"github.com/valyala/bytebufferpool"
 
 	"edgecache/cachestore"
+	"edgecache/edge/origin"
 	"edgecache/policy"
 )
 
@@ -21,11 +20,16 @@ var relayPool bytebufferpool.Pool
 // relay passes a request on and its answer back on the client's goroutine.
 // Nothing is stored, but for an aftermath. The request's body is streamed.
 func (e *Engine) relay(s *Session) {
-	ctx, cancel := context.WithCancel(e.ctx)
-	defer cancel()
-	s.Ctx = ctx
-	watch := e.watchClient(s, ctx, cancel)
-	q := &question{interim: func(status int, h http.Header) { _ = s.lane.Interim(status, h) }}
+	leash := new(origin.Leash)
+	e.leashes.Tie(leash)
+	defer leash.Untie()
+	s.Ctx = leash
+	if s.watch == nil {
+		s.watch = new(watch)
+	}
+	s.watch.begin(s.lane, leash, s.Request.Body != nil)
+	defer s.watch.stop()
+	q := &question{interim: s}
 	if s.Request.Body != nil {
 		q.body = &requestBody{r: s.Request.Body}
 		defer q.body.cut()
@@ -34,15 +38,14 @@ func (e *Engine) relay(s *Session) {
 	defer after.over()
 	res, err := e.ask(s, q)
 	if err != nil {
-		if ctx.Err() != nil && e.ctx.Err() == nil && q.body.fault() == nil {
+		if leash.Err() != nil && e.ctx.Err() == nil && q.body.fault() == nil {
 			err = clientGone(err)
 		}
-		watch()
+		s.watch.stop()
 		e.failFetch(s, err)
 		return
 	}
 	defer res.Body.Close()
-	defer watch()
 	e.unmark(s, res)
 	if s.Cache.Unstored == policy.None {
 		s.Cache.Unstored = s.Cache.Reason
@@ -82,6 +85,9 @@ func (e *Engine) relay(s *Session) {
 	e.copyBody(s, res, q)
 }
 
+// hearInterim passes a 1xx answer on; a client that cannot be told is found out at the head.
+func (s *Session) hearInterim(status int, h http.Header) { _ = s.lane.Interim(status, h) }
+
 // unmark looks at an answer that was passed on because of a hit-for-miss marker: one that
 // could be stored takes the marker away, so that the next request's will be.
 func (e *Engine) unmark(s *Session, res *http.Response) {
@@ -112,37 +118,6 @@ func (s *Session) relayAge(e *Engine, res *http.Response) {
 	d := policy.Judge(&s.state.ask, rules, &policy.Response{Status: res.StatusCode, Header: res.Header}, s.URL(), times)
 	s.Cache.Age = seconds(d.Life.Age(e.nanos()))
 }
-
-// watchClient cancels the request when the client leaves. The returned
-// function ends the watch and waits for it.
-func (e *Engine) watchClient(s *Session, ctx context.Context, cancel context.CancelFunc) (stop func()) {
-	gone := s.lane.Gone()
-	if gone == nil {
-		return func() {}
-	}
-	ended, over := make(chan struct{}), make(chan struct{})
-	watch := time.AfterFunc(watchDelay, func() {
-		defer close(over)
-		select {
-		case <-gone:
-			cancel()
-		case <-ended:
-		case <-ctx.Done():
-		}
-	})
-	stopped := false
-	return func() {
-		if !stopped && !watch.Stop() {
-			close(ended)
-			<-over
-		}
-		stopped = true
-	}
-}
-
-// watchDelay is how long an answer may take before its client is watched: most are
-// there by then.
-const watchDelay = 20 * time.Millisecond
 
 // copyBody streams the origin's body to the client, a buffer at a time.
 func (e *Engine) copyBody(s *Session, res *http.Response, q *question) {

@@ -82,6 +82,7 @@ type Session struct {
 	engine  *Engine
 	lane    Lane
 	inliner Inliner // lane, where it is one
+	watch   *watch  // of the client, while it is relayed; nil until the first time
 	route   *route
 	trace   trace
 	logged  bool
@@ -140,7 +141,7 @@ func (s *Session) reset() {
 	}
 	fields := clearFields(s.Request.Fields)
 	clear(s.tried)
-	*s = Session{engine: s.engine, lane: s.lane, inliner: s.inliner, tried: s.tried[:0], state: keep}
+	*s = Session{engine: s.engine, lane: s.lane, inliner: s.inliner, watch: s.watch, tried: s.tried[:0], state: keep}
 	s.Request.Fields = fields
 }
 

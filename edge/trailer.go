@@ -30,26 +30,21 @@ func (e *Engine) removed(s *Session) []string {
 	return names
 }
 
-// early filters the 1xx answers that f hears of, as the head of a final answer is
+// early is what is passed on of a 1xx answer: it is filtered as the head of a final answer is
 // filtered. The origin is asked by us, so 100 and 101 never come here: edge/origin
 // takes them for its own.
-func (e *Engine) early(s *Session, f func(status int, h http.Header)) func(status int, h http.Header) {
-	if f == nil {
-		return nil
-	}
-	return func(status int, h http.Header) {
-		listed, removed := policy.ConnectionNames(h), e.removed(s)
-		kept := make(http.Header, len(h))
-		for name, values := range h {
-			switch {
-			case listed[name], policy.IsHopByHop(name), slices.Contains(removed, name),
-				name == "Content-Length", name == "X-Request-Id":
-			default:
-				kept[name] = values
-			}
+func (e *Engine) early(s *Session, h http.Header) http.Header {
+	listed, removed := policy.ConnectionNames(h), e.removed(s)
+	kept := make(http.Header, len(h))
+	for name, values := range h {
+		switch {
+		case listed[name], policy.IsHopByHop(name), slices.Contains(removed, name),
+			name == "Content-Length", name == "X-Request-Id":
+		default:
+			kept[name] = values
 		}
-		f(status, kept)
 	}
+	return kept
 }
 
 // trailing is the trailer that goes behind a stored body, and frames the answer so

@@ -24,14 +24,20 @@ type question struct {
 	// body is the request's body; nil for none.
 	body *requestBody
 	// interim hears of 102 and 103; nil drops them.
-	interim func(status int, h http.Header)
+	interim interimHearer
+}
+
+// interimHearer takes 1xx answers, whose header is its own.
+type interimHearer interface {
+	hearInterim(status int, h http.Header)
 }
 
 // request builds what the origin is asked: the client's fields that may go on,
 // what we say about ourselves and the client, and the route's own.
 func (e *Engine) request(s *Session, q *question, p *origin.Peer, pool *origin.Pool) *http.Request {
 	r := &s.Request
-	h := headerOf(r.Fields, 10)
+	c := copyText(s)
+	h := c.header
 	if q.shared {
 		ownConditions(h, q.base)
 		if q.wish != nil {
@@ -42,7 +48,7 @@ func (e *Engine) request(s *Session, q *question, p *origin.Peer, pool *origin.P
 			h["Accept-Encoding"] = []string{string(codings)}
 		}
 	}
-	e.introduce(s, h)
+	e.introduce(s, &c)
 	if s.route != nil {
 		for _, name := range s.route.RequestHeaders.Remove {
 			h.Del(name)
@@ -51,11 +57,11 @@ func (e *Engine) request(s *Session, q *question, p *origin.Peer, pool *origin.P
 			h.Set(name, value)
 		}
 	}
-	host := string(r.Host)
+	host := c.host
 	if pool != nil {
 		host = pool.HostMode().Host(host, p)
 	}
-	out := &http.Request{Method: r.Method, URL: target(s, p), Host: host, Header: h, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	out := &http.Request{Method: r.Method, URL: c.target(r, p), Host: host, Header: h, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	if q.body != nil {
 		out.Body, out.ContentLength = q.body, r.Length
 		s.sendBuffered(out, q.body)
@@ -66,28 +72,62 @@ func (e *Engine) request(s *Session, q *question, p *origin.Peer, pool *origin.P
 	return out
 }
 
-// headerOf is a copy of fields with room for more. All values lie in one block.
-func headerOf(fields policy.Fields, more int) http.Header {
-	n := 0
-	for _, f := range fields {
+// copied is a session's request as strings, all of which lie in one block.
+type copied struct {
+	header             http.Header
+	values             []string // of the header, with room for ownFields
+	host, path, query  string
+	client, id, remote string
+}
+
+// ownFields is how many fields introduce adds to a request.
+const ownFields = 6
+
+// copyText copies what goes up of a session's request.
+func copyText(s *Session) copied {
+	r := &s.Request
+	var room [64]byte
+	remote := r.Remote.Addr().Unmap().AppendTo(room[:0])
+	n := len(r.Host) + len(r.Path) + len(r.Query) + len(s.Client) + len(s.ID) + len(remote)
+	for _, f := range r.Fields {
 		n += len(f.Name) + len(f.Value)
 	}
-	block := make([]byte, 0, n)
-	for _, f := range fields {
-		block = append(append(block, f.Name...), f.Value...)
+	var block strings.Builder
+	block.Grow(n)
+	for _, b := range [...][]byte{r.Host, r.Path, r.Query, s.Client, s.ID, remote} {
+		block.Write(b)
 	}
-	text, values := string(block), make([]string, len(fields))
-	h := make(http.Header, len(fields)+more)
-	for i, f := range fields {
-		name := http.CanonicalHeaderKey(text[:len(f.Name)])
-		values[i], text = text[len(f.Name):len(f.Name)+len(f.Value)], text[len(f.Name)+len(f.Value):]
-		if old := h[name]; old != nil {
-			h[name] = append(old, values[i])
+	for _, f := range r.Fields {
+		block.Write(f.Name)
+		block.Write(f.Value)
+	}
+	text := block.String()
+	next := func(n int) (part string) {
+		part, text = text[:n], text[n:]
+		return part
+	}
+	c := copied{
+		host: next(len(r.Host)), path: next(len(r.Path)), query: next(len(r.Query)),
+		client: next(len(s.Client)), id: next(len(s.ID)), remote: next(len(remote)),
+	}
+	c.header, c.values = make(http.Header, len(r.Fields)+ownFields), make([]string, len(r.Fields), len(r.Fields)+ownFields)
+	for i, f := range r.Fields {
+		name := http.CanonicalHeaderKey(next(len(f.Name)))
+		c.values[i] = next(len(f.Value))
+		if old := c.header[name]; old != nil {
+			c.header[name] = append(old, c.values[i])
 		} else {
-			h[name] = values[i : i+1 : i+1]
+			c.header[name] = c.values[i : i+1 : i+1]
 		}
 	}
-	return h
+	return c
+}
+
+// set makes a value a field's only one.
+func (c *copied) set(name, value string) {
+	c.values = append(c.values, value)
+	n := len(c.values)
+	c.header[name] = c.values[n-1 : n : n]
 }
 
 // sendBuffered makes out send the body that a hook has buffered, as often as it
@@ -105,16 +145,15 @@ func (s *Session) sendBuffered(out *http.Request, b *requestBody) {
 }
 
 // target is the request's url as it is keyed: the same bytes go up.
-func target(s *Session, p *origin.Peer) *url.URL {
-	u := &url.URL{Scheme: p.URL.Scheme, Host: p.URL.Host, RawQuery: string(s.Request.Query)}
-	u.ForceQuery = s.Request.HasQuery && len(s.Request.Query) == 0
-	path := string(s.Request.Path)
-	if !strings.HasPrefix(path, "//") {
-		u.Opaque = path
+func (c *copied) target(r *Request, p *origin.Peer) *url.URL {
+	u := &url.URL{Scheme: p.URL.Scheme, Host: p.URL.Host, RawQuery: c.query}
+	u.ForceQuery = r.HasQuery && len(c.query) == 0
+	if !strings.HasPrefix(c.path, "//") {
+		u.Opaque = c.path
 		return u
 	}
-	u.RawPath = path
-	if plain, err := url.PathUnescape(path); err == nil {
+	u.RawPath = c.path
+	if plain, err := url.PathUnescape(c.path); err == nil {
 		u.Path = plain
 	}
 	return u
@@ -137,18 +176,26 @@ func ownConditions(h http.Header, base *cachestore.Variant) {
 }
 
 // introduce says who asks, and for whom.
-func (e *Engine) introduce(s *Session, h http.Header) {
-	r := &s.Request
-	remote := r.Remote.Addr().Unmap()
-	if old := h["X-Forwarded-For"]; len(old) > 0 && e.trusted.has(remote) {
-		h["X-Forwarded-For"] = []string{strings.Join(old, ", ") + ", " + remote.String()}
+func (e *Engine) introduce(s *Session, c *copied) {
+	r, h := &s.Request, c.header
+	if old := h["X-Forwarded-For"]; len(old) > 0 && e.trusted.has(r.Remote.Addr().Unmap()) {
+		c.set("X-Forwarded-For", strings.Join(old, ", ")+", "+c.remote)
 	} else {
-		h["X-Forwarded-For"] = []string{remote.String()}
+		c.set("X-Forwarded-For", c.remote)
 	}
-	own := [3]string{string(s.Client), s.Scheme, string(s.ID)}
-	h["X-Real-Ip"], h["X-Forwarded-Proto"], h["X-Request-Id"] = own[0:1:1], own[1:2:2], own[2:3:3]
-	h["Via"] = append(h["Via"], r.Proto.via()+" "+e.id)
-	h["Cdn-Loop"] = []string{strings.Join(append(h["Cdn-Loop"], e.id), ", ")}
+	c.set("X-Real-Ip", c.client)
+	c.set("X-Forwarded-Proto", s.Scheme)
+	c.set("X-Request-Id", c.id)
+	if old := h["Via"]; len(old) > 0 {
+		h["Via"] = append(old, e.viaUp[r.Proto])
+	} else {
+		c.set("Via", e.viaUp[r.Proto])
+	}
+	if old := h["Cdn-Loop"]; len(old) > 0 {
+		c.set("Cdn-Loop", strings.Join(old, ", ")+", "+e.id)
+	} else {
+		c.set("Cdn-Loop", e.id)
+	}
 	for _, name := range responseOnly {
 		delete(h, name)
 	}

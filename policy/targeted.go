@@ -80,8 +80,13 @@ func (r *Rules) directives(h http.Header) (source, Directives) {
 // wrong type.
 func TargetedDirectives(lines []string) (d Directives, ok bool) {
 	if len(lines) == 0 {
-		return Directives{}, false
+		return d, false
 	}
+	return readTargeted(lines)
+}
+
+// readTargeted is TargetedDirectives of a field that is there.
+func readTargeted(lines []string) (d Directives, ok bool) {
 	dict, err := httpsfv.UnmarshalDictionary(lines)
 	if err != nil || len(dict.Names()) == 0 {
 		return Directives{}, false

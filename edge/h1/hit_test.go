@@ -82,31 +82,33 @@ func hitSocket(t testing.TB, size int) *socket {
 // learn asks twice and says how long the answer to a hit is. X-Request-Id, Age
 // and the rest of its lifetime have the same length for a while.
 func (s *socket) learn(t testing.TB) int {
-	n := 0
-	for range 2 {
-		if _, err := s.conn.Write(s.request); err != nil {
-			t.Fatal(err)
-		}
-		head := make([]byte, 0, 4096)
-		for !bytes.HasSuffix(head, []byte("\r\n\r\n")) {
-			one := [1]byte{}
-			if _, err := io.ReadFull(s.conn, one[:]); err != nil {
-				t.Fatal(err)
-			}
-			head = append(head, one[0])
-		}
-		_, after, _ := bytes.Cut(head, []byte("Content-Length: "))
-		value, _, _ := bytes.Cut(after, []byte("\r\n"))
-		length, err := strconv.Atoi(string(value))
-		if err != nil {
-			t.Fatalf("%q: %v", head, err)
-		}
-		if _, err := io.CopyN(io.Discard, s.conn, int64(length)); err != nil {
-			t.Fatal(err)
-		}
-		n = len(head) + length
+	s.measure(t)
+	return s.measure(t)
+}
+
+// measure asks once and says how long the answer was.
+func (s *socket) measure(t testing.TB) int {
+	if _, err := s.conn.Write(s.request); err != nil {
+		t.Fatal(err)
 	}
-	return n
+	head := make([]byte, 0, 4096)
+	for !bytes.HasSuffix(head, []byte("\r\n\r\n")) {
+		one := [1]byte{}
+		if _, err := io.ReadFull(s.conn, one[:]); err != nil {
+			t.Fatal(err)
+		}
+		head = append(head, one[0])
+	}
+	_, after, _ := bytes.Cut(head, []byte("Content-Length: "))
+	value, _, _ := bytes.Cut(after, []byte("\r\n"))
+	length, err := strconv.Atoi(string(value))
+	if err != nil {
+		t.Fatalf("%q: %v", head, err)
+	}
+	if _, err := io.CopyN(io.Discard, s.conn, int64(length)); err != nil {
+		t.Fatal(err)
+	}
+	return len(head) + length
 }
 
 // TestHitAllocs: a hit through a real TCP socket, with access log, metrics and
@@ -137,30 +139,5 @@ func BenchmarkHit(b *testing.B) {
 				s.ask(b)
 			}
 		})
-	}
-}
-
-// BenchmarkMiss is a request that goes to the origin and is stored.
-func BenchmarkMiss(b *testing.B) {
-	body := bytes.Repeat([]byte("x"), 1<<10)
-	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "max-age=3600")
-		_, _ = w.Write(body)
-	}))
-	defer origin.Close()
-	h := edgetest.New(b, edgetest.Config{
-		Wire:  func(e *edge.Engine) edgetest.Wire { return h1.New(e, h1.Config{}) },
-		Peers: []string{origin.URL},
-	})
-	n := 0
-	b.ReportAllocs()
-	for b.Loop() {
-		n++
-		res, err := h.Client.Get(h.URL + "/" + strconv.Itoa(n))
-		if err != nil {
-			b.Fatal(err)
-		}
-		_, _ = io.Copy(io.Discard, res.Body)
-		res.Body.Close()
 	}
 }

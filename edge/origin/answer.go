@@ -18,8 +18,9 @@ func (w *wire) readAnswer(req *http.Request) (*http.Response, error) {
 	if err := w.gatherHead(); err != nil {
 		return nil, err
 	}
-	res, rare := parseAnswer(string(w.head), req)
-	if rare {
+	a := &answer{body: body{in: w.in}}
+	res := &a.head
+	if rare := a.parse(string(w.head)); rare {
 		connection := res.Header["Connection"]
 		all := bufio.NewReader(io.MultiReader(bytes.NewReader(bytes.Clone(w.head)), w.in))
 		res, err := http.ReadResponse(all, req)
@@ -31,11 +32,12 @@ func (w *wire) readAnswer(req *http.Request) (*http.Response, error) {
 		}
 		return res, err
 	}
-	switch n := bodyLength(res, req.Method); {
-	case n == 0:
+	res.Request = req
+	switch a.body.left = bodyLength(res, req.Method); {
+	case a.body.left == 0:
 		res.Body = http.NoBody
-	case n > 0:
-		res.Body = &lengthBody{w.in, n}
+	case a.body.left > 0:
+		res.Body = &a.body
 	default:
 		res.Close, res.Body = true, io.NopCloser(w.in)
 	}
@@ -65,12 +67,18 @@ func (w *wire) gatherHead() error {
 	}
 }
 
-// parseAnswer takes apart a head that passed the scanner. The fields' values are
+// answer is a head and its body in one piece.
+type answer struct {
+	head http.Response
+	body body
+}
+
+// parse takes apart a head that passed the scanner. The fields' values are
 // parts of head. A rare one is left to net/http: what it does with these fields
 // is more than to hand them on.
-func parseAnswer(head string, req *http.Request) (res *http.Response, rare bool) {
+func (a *answer) parse(head string) (rare bool) {
 	line, rest, _ := strings.Cut(head, "\r\n")
-	status, _ := parseDigits([]byte(line[9:12]))
+	status, _ := parseDigits(line[9:12])
 	n := strings.Count(rest, "\n")
 	h, values := make(http.Header, n), make([]string, 0, n)
 	for {
@@ -95,11 +103,12 @@ func parseAnswer(head string, req *http.Request) (res *http.Response, rare bool)
 		h[name] = values[len(values)-1 : len(values) : len(values)]
 	}
 	minor := int(head[7] - '0')
-	return &http.Response{
+	a.head = http.Response{
 		Status: strings.TrimLeft(head[9:strings.IndexByte(head, '\r')], " "), StatusCode: int(status),
 		Proto: head[:8], ProtoMajor: 1, ProtoMinor: minor,
-		Header: h, Close: lastAnswer(h["Connection"], minor), Request: req,
-	}, rare
+		Header: h, Close: lastAnswer(h["Connection"], minor),
+	}
+	return rare
 }
 
 // lastAnswer says whether the peer closes after this answer (RFC 9112, 9.3).
@@ -120,7 +129,7 @@ func lastAnswer(connection []string, minor int) bool {
 func bodyLength(res *http.Response, method string) int64 {
 	announced := int64(-1)
 	if length := res.Header["Content-Length"]; len(length) > 0 {
-		announced, _ = parseDigits([]byte(length[0]))
+		announced, _ = parseDigits(length[0])
 	}
 	switch {
 	case method == "HEAD":
@@ -132,28 +141,3 @@ func bodyLength(res *http.Response, method string) int64 {
 	res.ContentLength = announced
 	return announced
 }
-
-// lengthBody is a body of known length. It ends with its last byte.
-type lengthBody struct {
-	in   *bufio.Reader
-	left int64
-}
-
-// Read returns io.EOF together with the last byte.
-func (b *lengthBody) Read(p []byte) (int, error) {
-	if b.left == 0 {
-		return 0, io.EOF
-	}
-	n, err := b.in.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
-	switch {
-	case b.left == 0:
-		return n, io.EOF
-	case err == io.EOF:
-		return n, io.ErrUnexpectedEOF
-	}
-	return n, err
-}
-
-// Close does nothing: the connection is body's.
-func (b *lengthBody) Close() error { return nil }

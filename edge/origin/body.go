@@ -1,10 +1,9 @@
 package origin
 
 import (
+	"bufio"
 	"context"
-	"errors"
 	"io"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -17,10 +16,12 @@ type body struct {
 	ctx    context.Context
 	peer   *Peer
 	wire   *wire
-	inner  io.ReadCloser
+	inner  io.ReadCloser // nil: left bytes of in
+	in     *bufio.Reader
+	left   int64
 	idle   time.Duration
-	over   func() bool // ends the exchange's watch; false: the context has ended it
-	direct bool        // not net/http's; the wire itself may be another's by now
+	grip   grip
+	direct bool // not net/http's; the wire itself may be another's by now
 	once   sync.Once
 	err    error // what the last Read said, and every later one says
 }
@@ -39,8 +40,12 @@ var (
 )
 
 // deliver puts our body into res, or ends the exchange when there is none.
-func (x exchange) deliver(ctx context.Context, p *Peer, res *http.Response, idle time.Duration, over func() bool) {
-	b := &body{ctx: ctx, peer: p, wire: x.wire, inner: res.Body, idle: idle, over: over, direct: x.wire.cc == nil}
+func (x exchange) deliver(ctx context.Context, p *Peer, res *http.Response, idle time.Duration, g grip) {
+	b, ours := res.Body.(*body)
+	if !ours {
+		b = &body{inner: res.Body}
+	}
+	b.ctx, b.peer, b.wire, b.idle, b.grip, b.direct = ctx, p, x.wire, idle, g, x.wire.cc == nil
 	raw, switched := res.Body.(io.ReadWriteCloser)
 	switch {
 	case switched && res.StatusCode == http.StatusSwitchingProtocols:
@@ -64,7 +69,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	n, err := b.inner.Read(p)
+	n, err := b.read(p)
 	if err == nil {
 		return n, nil
 	}
@@ -73,10 +78,28 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, b.err
 }
 
+// read returns io.EOF together with the last byte of a known length.
+func (b *body) read(p []byte) (int, error) {
+	if b.inner != nil {
+		return b.inner.Read(p)
+	}
+	if b.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := b.in.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	switch {
+	case b.left == 0:
+		return n, io.EOF
+	case err == io.EOF:
+		return n, io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
 // verdict says what an error of net/http means.
 func (b *body) verdict(err error) error {
 	f, u := b.wire.conn.verdict()
-	var timeout net.Error
 	switch {
 	case f != nil && f.reason != ReasonSurplus:
 		b.peer.stats.badAnswers.Add(1)
@@ -87,7 +110,7 @@ func (b *body) verdict(err error) error {
 		return &BodyError{Peer: b.peer.Name(), Err: io.ErrUnexpectedEOF}
 	case b.ctx.Err() != nil:
 		return &BodyError{Peer: b.peer.Name(), Err: context.Cause(b.ctx)}
-	case u.expired != "", errors.As(err, &timeout) && timeout.Timeout():
+	case u.expired != "", isTimeout(err):
 		return &TimeoutError{Peer: b.peer.Name(), Phase: PhaseIdle, Sent: true}
 	}
 	return &BodyError{Peer: b.peer.Name(), Err: err}
@@ -112,7 +135,7 @@ func (b *body) end(whole bool) {
 		if f, _ := b.wire.conn.verdict(); f != nil && f.reason == ReasonSurplus {
 			b.peer.stats.badAnswers.Add(1)
 		}
-		mine := b.over()
+		mine := b.grip.loose()
 		if !mine || !whole || !b.wire.reusable() || !b.peer.idle.put(b.wire, b.idle) {
 			b.wire.close()
 		}

@@ -32,18 +32,24 @@ type ConnInfo struct {
 	At         int64  // Unix nanoseconds
 }
 
-// Trace takes down what happened to one request. Do fills it in before it
-// returns; times are Unix nanoseconds, 0 for what did not happen.
-type Trace struct {
+// Witness is told of what happens while Do runs.
+type Witness interface {
 	// Connected is called on Do's goroutine for each connection that is used,
 	// before anything is sent on it: once, or twice when a reused one turns
 	// out to be dead. An error closes the connection and ends Do with a
 	// *DialError.
-	Connected func(ConnInfo) error
+	Connected(ConnInfo) error
 	// Interim is called for each 1xx answer but 100 and 101, perhaps on another
 	// goroutine than Do's, never after Do has returned: Do waits for it. The
 	// header is the callee's.
-	Interim func(status int, h http.Header)
+	Interim(status int, h http.Header)
+}
+
+// Trace takes down what happened to one request. Do fills it in before it
+// returns; times are Unix nanoseconds, 0 for what did not happen.
+type Trace struct {
+	// Witness is told of what happens while Do runs; nil is told nothing.
+	Witness Witness
 
 	ConnectAt   int64 // the connection was there
 	SentAt      int64 // the latest part of the request was written
@@ -124,40 +130,44 @@ func (c *Client) attempt(ctx context.Context, p *Peer, r *http.Request, t *Trace
 	if p.idle.isClosed() {
 		return nil, fmt.Errorf("ask %s: %w", p.Name(), ErrClosed)
 	}
-	direct := plain(p, r)
-	w := p.idleWire(!direct)
-	if w != nil {
-		res, err := c.send(ctx, p, exchange{wire: w, reused: true, direct: direct, req: r, trace: t})
+	head := plainHead(p, r)
+	defer head.free()
+	x := exchange{head: head, req: r, trace: t}
+	if w := p.idleWire(head == nil); w != nil {
+		x.wire, x.reused = w, true
+		res, err := c.send(ctx, p, x)
 		if !errors.Is(err, errStale) {
 			return res, err
 		}
 		p.stats.replaced.Add(1)
 		p.idle.drain()
 		if errors.Is(err, errSpent) {
-			return c.again(ctx, p, r, t)
+			return c.again(ctx, p, x)
 		}
 	}
-	return c.fresh(ctx, p, r, t)
+	return c.fresh(ctx, p, x)
 }
 
-// fresh sends r on a new connection.
-func (c *Client) fresh(ctx context.Context, p *Peer, r *http.Request, t *Trace) (*http.Response, error) {
+// fresh sends the request of x on a new connection.
+func (c *Client) fresh(ctx context.Context, p *Peer, x exchange) (*http.Response, error) {
 	w, err := c.connect(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	return c.send(ctx, p, exchange{wire: w, direct: plain(p, r), req: r, trace: t})
+	x.wire, x.reused = w, false
+	return c.send(ctx, p, x)
 }
 
-// again sends r, whose body was given to a connection that was dead, on a new
-// one.
-func (c *Client) again(ctx context.Context, p *Peer, r *http.Request, t *Trace) (*http.Response, error) {
-	closeBody(r)
-	r, err := rewound(r)
+// again sends the request of x, whose body was given to a connection that was dead,
+// on a new one.
+func (c *Client) again(ctx context.Context, p *Peer, x exchange) (*http.Response, error) {
+	closeBody(x.req)
+	r, err := rewound(x.req)
 	if err != nil {
 		return nil, &ConnError{Peer: p.Name(), Sent: true, Err: err}
 	}
-	res, err := c.fresh(ctx, p, r, t)
+	x.req = r
+	res, err := c.fresh(ctx, p, x)
 	if err != nil {
 		closeBody(r)
 	}
@@ -179,7 +189,7 @@ func (p *Peer) idleWire(full bool) *wire {
 type exchange struct {
 	wire   *wire
 	reused bool
-	direct bool // net/http's client is not needed
+	head   *headBox // of a plain request; nil: it is for net/http's client
 	req    *http.Request
 	trace  *Trace
 }
@@ -206,36 +216,59 @@ func (c *Client) send(ctx context.Context, p *Peer, x exchange) (*http.Response,
 		p.stats.badAnswers.Add(1)
 		return nil, &HeadError{Peer: p.Name(), Reason: ReasonEarly}
 	}
-	res, end, err := c.exchange(ctx, p, x)
+	res, grip, err := c.exchange(ctx, p, x)
 	f, u := x.wire.conn.verdict()
 	x.trace.SentAt, x.trace.FirstByteAt = u.sentAt, u.firstAt
 	if err != nil {
 		x.wire.close()
-		end()
+		grip.loose()
 		return nil, c.failed(ctx, p, x, attemptFailure{f, u, err})
 	}
-	x.deliver(ctx, p, res, c.timeouts.Idle, end)
+	x.deliver(ctx, p, res, c.timeouts.Idle, grip)
 	return res, nil
 }
 
+// grip is what a context has of an exchange.
+type grip struct {
+	leash *Leash
+	stop  func() bool // nil: the leash's
+}
+
+// loose must be called when the exchange is over, and reports whether the context had
+// no part in that.
+func (g grip) loose() bool {
+	if g.stop == nil {
+		return g.leash.release()
+	}
+	return g.stop()
+}
+
+// gripped has the connection closed when the context ends.
+func (x exchange) gripped(ctx context.Context) grip {
+	if l, ok := ctx.(*Leash); ok {
+		l.hold(x.wire.conn)
+		return grip{leash: l}
+	}
+	return grip{stop: context.AfterFunc(ctx, func() { x.wire.conn.Close() })}
+}
+
 // exchange sends the request and reads the answer's head, by ourselves where
-// that can be done, else by net/http's client. end must be called when the
-// exchange is over: it reports whether the context had no part in that.
-func (c *Client) exchange(ctx context.Context, p *Peer, x exchange) (res *http.Response, end func() bool, err error) {
-	if x.wire.cc == nil && x.direct {
-		stop := context.AfterFunc(ctx, func() { x.wire.conn.Close() })
-		res, err := x.converse(ctx, p)
-		return res, stop, err
+// that can be done, else by net/http's client.
+func (c *Client) exchange(ctx context.Context, p *Peer, x exchange) (*http.Response, grip, error) {
+	if x.wire.cc == nil && x.head != nil {
+		g := x.gripped(ctx)
+		res, err := x.converse(ctx)
+		return res, g, err
 	}
 	own, cancel := context.WithCancel(ctx)
-	end = func() bool { cancel(); return true }
+	g := grip{stop: func() bool { cancel(); return true }}
 	if err := c.hand(ctx, p, x.wire); err != nil {
-		return nil, end, err
+		return nil, g, err
 	}
-	interims := &interims{f: x.trace.Interim}
-	res, err = x.wire.cc.RoundTrip(outgoing(interims.watch(own), p, x.req))
+	interims := &interims{told: x.trace.Witness}
+	res, err := x.wire.cc.RoundTrip(outgoing(interims.watch(own), p, x.req))
 	interims.end()
-	return res, end, err
+	return res, g, err
 }
 
 // announce fills in the trace and asks the caller whether to go on.
@@ -246,10 +279,10 @@ func (x exchange) announce(p *Peer) error {
 	}
 	x.trace.ConnectAt, x.trace.Reused = now, x.reused
 	x.trace.SentAt, x.trace.FirstByteAt = 0, 0
-	if x.trace.Connected == nil {
+	if x.trace.Witness == nil {
 		return nil
 	}
-	return x.trace.Connected(ConnInfo{
+	return x.trace.Witness.Connected(ConnInfo{
 		Peer:       p,
 		Reused:     x.reused,
 		TLSVersion: x.wire.tlsVersion,

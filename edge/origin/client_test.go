@@ -21,7 +21,7 @@ import (
 func TestS07ConnectedOnceAConnection(t *testing.T) {
 	p := poolFor(t, newScript(t, answers(hello)))
 	var infos []ConnInfo
-	tr := Trace{Connected: func(i ConnInfo) error { infos = append(infos, i); return nil }}
+	tr := Trace{Witness: connected(func(i ConnInfo) error { infos = append(infos, i); return nil })}
 	for range 2 {
 		if _, _, err := fetch(t, p, get("/"), &tr); err != nil {
 			t.Fatal(err)
@@ -54,12 +54,12 @@ func TestS07ConnectedRefusesNewAndReused(t *testing.T) {
 		before := seen.Load()
 		body := &closes{Reader: strings.NewReader("body")}
 		r, _ := http.NewRequest("POST", "http://a/", body)
-		_, _, err := fetch(t, p, r, &Trace{Connected: func(i ConnInfo) error {
+		_, _, err := fetch(t, p, r, &Trace{Witness: connected(func(i ConnInfo) error {
 			if i.Reused != want {
 				t.Errorf("reused %v, want %v", i.Reused, want)
 			}
 			return no
-		}})
+		})})
 		var dial *DialError
 		if !errors.As(err, &dial) || !errors.Is(err, no) || Sent(err) {
 			t.Errorf("got %v, sent %v", err, Sent(err))
@@ -176,7 +176,7 @@ func TestStaleIsReuse(t *testing.T) {
 			}))
 			fetch(t, p, get("/"), nil)
 			var calls []bool
-			tr := Trace{Connected: func(i ConnInfo) error { calls = append(calls, i.Reused); return nil }}
+			tr := Trace{Witness: connected(func(i ConnInfo) error { calls = append(calls, i.Reused); return nil })}
 			_, body, err := fetch(t, p, c.req, &tr)
 			var conn *ConnError
 			switch {

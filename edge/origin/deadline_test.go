@@ -40,7 +40,8 @@ func TestArmedDeadlines(t *testing.T) {
 		w := client.wire(peer, ours, 0)
 		for i, wait := range waits {
 			begun := time.Now()
-			res, err := client.send(t.Context(), peer, exchange{wire: w, direct: true, req: get("/"), trace: new(Trace)})
+			r := get("/")
+			res, err := client.send(t.Context(), peer, exchange{wire: w, head: plainHead(peer, r), req: r, trace: new(Trace)})
 			if wait.head > limit {
 				var late *TimeoutError
 				if !errors.As(err, &late) || late.Phase != PhaseFirstByte || !late.Sent || time.Since(begun) != limit {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -14,39 +15,105 @@ import (
 // body, which is read past it.
 const answerBuffer = 4 << 10
 
-// plain reports whether r can be written and answered on one goroutine, without
-// net/http's client: there is no body to send while the answer may come, and
-// nothing about it that net/http would have to put right, or refuse.
-func plain(p *Peer, r *http.Request) bool {
+// notOurs says that framing and connection decide a field, not r.Header.
+func notOurs(name string) bool {
+	switch name {
+	case "Host", "User-Agent", "Content-Length", "Transfer-Encoding", "Trailer":
+		return true
+	}
+	return false
+}
+
+// headBox is the room in which the head of a plain request is formatted.
+type headBox struct {
+	text  []byte
+	lines []headLine
+}
+
+type headLine struct {
+	name   string
+	values []string
+}
+
+var headBoxes = sync.Pool{New: func() any { return &headBox{lines: make([]headLine, 0, 32)} }}
+
+// plainHead formats the head of a request that can be written and answered on one
+// goroutine, without net/http's client: there is no body to send while the answer may
+// come, and nothing about it that net/http would have to put right, or refuse. It is
+// nil when there is. Who has it gives it back with free.
+func plainHead(p *Peer, r *http.Request) *headBox {
 	if hasBody(r) || r.ContentLength != 0 || r.Close || r.URL == nil || r.Method == "CONNECT" ||
 		len(r.TransferEncoding) > 0 || len(r.Trailer) > 0 || len(r.Header["Expect"]) > 0 {
+		return nil
+	}
+	h := headBoxes.Get().(*headBox)
+	if !h.format(p, r) {
+		h.free()
+		return nil
+	}
+	return h
+}
+
+// free gives the room back. There may be none.
+func (h *headBox) free() {
+	if h != nil && cap(h.text) <= keptLine {
+		clear(h.lines)
+		headBoxes.Put(h)
+	}
+}
+
+// format is false when the head cannot be ours.
+func (h *headBox) format(p *Peer, r *http.Request) (ok bool) {
+	b, method, host := h.text[:0], or(r.Method, "GET"), or(r.Host, p.hostField())
+	if !validName(method) || !plainHost(host) {
 		return false
 	}
-	if !validName([]byte(or(r.Method, "GET"))) || !plainHost(or(r.Host, p.hostField())) || !plainTarget(r.URL.RequestURI()) {
+	b = append(append(b, method...), ' ')
+	from := len(b)
+	b = appendTarget(b, r.URL)
+	if !plainTarget(b[from:]) {
 		return false
 	}
-	for name, values := range r.Header {
-		if !plainField(name, values) {
-			return false
+	b = append(b, " HTTP/1.1\r\n"...)
+	b = appendField(b, "Host", host)
+	if agent := r.Header["User-Agent"]; len(agent) > 0 && agent[0] != "" {
+		b = appendField(b, "User-Agent", agent[0])
+	}
+	switch method {
+	case "POST", "PUT", "PATCH": // RFC 9110, 8.6: a method that expects a body says that there is none
+		b = appendField(b, "Content-Length", "0")
+	}
+	if !h.sort(r.Header) {
+		return false
+	}
+	for _, l := range h.lines {
+		for _, value := range l.values {
+			b = appendField(b, l.name, value)
 		}
 	}
+	h.text = append(b, "\r\n"...)
 	return true
 }
 
-func plainField(name string, values []string) bool {
-	for i := range len(name) {
-		if !isToken[name[i]] {
+// sort puts the fields that are ours to send in the order of their names. It is false
+// when one of them all is none.
+func (h *headBox) sort(fields http.Header) (ok bool) {
+	h.lines = h.lines[:0]
+	for name, values := range fields {
+		if !validName(name) {
 			return false
 		}
-	}
-	for _, v := range values {
-		for i := range len(v) {
-			if c := v[i]; c < ' ' && c != '\t' || c == 0x7f {
+		for _, v := range values {
+			if !validValue(v) {
 				return false
 			}
 		}
+		if !notOurs(name) {
+			h.lines = append(h.lines, headLine{name, values})
+		}
 	}
-	return name != ""
+	slices.SortFunc(h.lines, func(a, b headLine) int { return strings.Compare(a.name, b.name) })
+	return true
 }
 
 // plainHost says that a Host field needs no Punycode and has no zone to lose.
@@ -59,52 +126,25 @@ func plainHost(host string) bool {
 	return host != ""
 }
 
-func plainTarget(target string) bool {
-	for i := range len(target) {
-		if c := target[i]; c <= ' ' || c == 0x7f {
+// appendTarget is u.RequestURI, without a string in between where u is what a cache asks for.
+func appendTarget(b []byte, u *url.URL) []byte {
+	if u.Opaque == "" || u.Opaque[0] != '/' || strings.HasPrefix(u.Opaque, "//") {
+		return append(b, u.RequestURI()...)
+	}
+	b = append(b, u.Opaque...)
+	if u.ForceQuery || u.RawQuery != "" {
+		b = append(append(b, '?'), u.RawQuery...)
+	}
+	return b
+}
+
+func plainTarget(target []byte) bool {
+	for _, c := range target {
+		if c <= ' ' || c == 0x7f {
 			return false
 		}
 	}
-	return strings.HasPrefix(target, "/") || target == "*"
-}
-
-// notOurs are fields that the framing and the connection decide, not r.Header.
-var notOurs = map[string]bool{"Host": true, "User-Agent": true, "Content-Length": true, "Transfer-Encoding": true, "Trailer": true}
-
-// namesPool keeps the slices in which names are sorted.
-var namesPool = sync.Pool{New: func() any { s := make([]string, 0, 32); return &s }}
-
-// appendRequest formats the head of a plain request.
-func appendRequest(b []byte, p *Peer, r *http.Request) []byte {
-	b = append(b, or(r.Method, "GET")...)
-	b = append(b, ' ')
-	b = append(b, r.URL.RequestURI()...)
-	b = append(b, " HTTP/1.1\r\n"...)
-	b = appendField(b, "Host", or(r.Host, p.hostField()))
-	if agent := r.Header["User-Agent"]; len(agent) > 0 && agent[0] != "" {
-		b = appendField(b, "User-Agent", agent[0])
-	}
-	switch r.Method {
-	case "POST", "PUT", "PATCH": // RFC 9110, 8.6: a method that expects a body says that there is none
-		b = appendField(b, "Content-Length", "0")
-	}
-	box := namesPool.Get().(*[]string)
-	names := (*box)[:0]
-	for name := range r.Header {
-		if !notOurs[name] {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		for _, value := range r.Header[name] {
-			b = appendField(b, name, value)
-		}
-	}
-	clear(names)
-	*box = names[:0]
-	namesPool.Put(box)
-	return append(b, "\r\n"...)
+	return len(target) > 0 && (target[0] == '/' || string(target) == "*")
 }
 
 func appendField(b []byte, name, value string) []byte {
@@ -116,16 +156,12 @@ func appendField(b []byte, name, value string) []byte {
 
 // converse sends a plain request and reads the head of its final answer, all on
 // this goroutine. Interim answers are handed on as they come.
-func (x exchange) converse(ctx context.Context, p *Peer) (*http.Response, error) {
+func (x exchange) converse(ctx context.Context) (*http.Response, error) {
 	w := x.wire
 	if w.in == nil {
 		w.in = bufio.NewReaderSize(w.conn, answerBuffer)
 	}
-	w.out = appendRequest(w.out[:0], p, x.req)
-	_, err := w.conn.Write(w.out)
-	if cap(w.out) > keptLine {
-		w.out = nil
-	}
+	_, err := w.conn.Write(x.head.text)
 	// A peer that answers before it has read everything may close: its answer
 	// is looked for all the same, unless it just does not read.
 	if err != nil && (ctx.Err() != nil || isTimeout(err)) {
@@ -145,8 +181,8 @@ func (x exchange) converse(ctx context.Context, p *Peer) (*http.Response, error)
 		case res.StatusCode >= 200:
 			w.keep = err == nil && !res.Close && !w.stacked
 			return res, nil
-		case res.StatusCode != http.StatusContinue && x.trace.Interim != nil:
-			x.trace.Interim(res.StatusCode, res.Header)
+		case res.StatusCode != http.StatusContinue && x.trace.Witness != nil:
+			x.trace.Witness.Interim(res.StatusCode, res.Header)
 		}
 	}
 }

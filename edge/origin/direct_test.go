@@ -90,14 +90,15 @@ func TestPlainIsWrittenLikeNetHTTP(t *testing.T) {
 				c.header = http.Header{}
 			}
 			r := &http.Request{Method: c.method, URL: &u, Host: c.host, Header: c.header}
-			if !plain(p, r) {
+			head := plainHead(p, r)
+			if head == nil {
 				t.Fatal("it is left to net/http")
 			}
 			var want bytes.Buffer
 			if err := outgoing(context.Background(), p, r).Write(&want); err != nil {
 				t.Fatal(err)
 			}
-			if got := appendRequest(nil, p, r); string(got) != want.String() {
+			if got := head.text; string(got) != want.String() {
 				t.Errorf("got\n%q, net/http\n%q", got, want.String())
 			}
 		})
@@ -128,7 +129,7 @@ func TestNotPlain(t *testing.T) {
 	} {
 		r := get("/")
 		spoil(r)
-		if plain(p, r) {
+		if plainHead(p, r) != nil {
 			t.Errorf("%s: it is written by ourselves", name)
 		}
 	}
@@ -200,7 +201,7 @@ func FuzzAnswer(f *testing.F) {
 		r := get("/")
 		r.Method = method
 		tr := new(Trace)
-		res, err := client.send(context.Background(), peer, exchange{wire: w, direct: true, req: r, trace: tr})
+		res, err := client.send(context.Background(), peer, exchange{wire: w, head: plainHead(peer, r), req: r, trace: tr})
 		if err != nil || res.StatusCode == http.StatusSwitchingProtocols {
 			return
 		}

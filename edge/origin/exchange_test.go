@@ -66,9 +66,9 @@ func TestHeadAndInterim(t *testing.T) {
 		var hints []string
 		r := get("/")
 		r.Method = "HEAD"
-		res, err := do(t, p, r, &Trace{Interim: func(status int, h http.Header) {
+		res, err := do(t, p, r, &Trace{Witness: interim(func(status int, h http.Header) {
 			hints = append(hints, http.StatusText(status)+h.Get("Link"))
-		}})
+		})})
 		if err != nil || res.ContentLength != 5 || !slices.Equal(hints, []string{"Early Hints</a>"}) {
 			t.Fatalf("%d: got %+v %v, hints %v", i, res, err, hints)
 		}
@@ -91,10 +91,10 @@ func TestFirstByteIsTheFinalAnswers(t *testing.T) {
 		c.say(hello)
 	}))
 	var hinted int64
-	tr := Trace{Interim: func(int, http.Header) {
+	tr := Trace{Witness: interim(func(int, http.Header) {
 		hinted = time.Now().UnixNano()
 		close(goOn)
-	}}
+	})}
 	if _, _, err := fetch(t, p, get("/"), &tr); err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +309,7 @@ func TestTLS(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			p := newTestPool(t, Config{Peers: []string{srv.URL}, TLS: c.tls})
 			var version uint16
-			tr := Trace{Connected: func(i ConnInfo) error { version = i.TLSVersion; return nil }}
+			tr := Trace{Witness: connected(func(i ConnInfo) error { version = i.TLSVersion; return nil })}
 			_, body, err := fetch(t, p, get("/"), &tr)
 			var dial *DialError
 			switch {

@@ -10,9 +10,9 @@ import (
 
 // interims hands 1xx answers on while Do runs.
 type interims struct {
-	f func(status int, h http.Header)
+	told Witness // nil: nobody
 
-	mu    sync.Mutex // held during f, so that none runs when end returns
+	mu    sync.Mutex // held while it is told, so that none runs when end returns
 	ended bool
 }
 
@@ -23,8 +23,8 @@ func (i *interims) watch(ctx context.Context) context.Context {
 func (i *interims) got(status int, h textproto.MIMEHeader) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.f != nil && !i.ended && status != http.StatusContinue {
-		i.f(status, http.Header(h))
+	if i.told != nil && !i.ended && status != http.StatusContinue {
+		i.told.Interim(status, http.Header(h))
 	}
 	return nil
 }

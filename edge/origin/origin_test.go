@@ -184,3 +184,15 @@ func fetchRest(t *testing.T, body io.ReadCloser) {
 	}
 	body.Close()
 }
+
+// connected is a Witness of connections alone.
+type connected func(ConnInfo) error
+
+func (f connected) Connected(i ConnInfo) error { return f(i) }
+func (connected) Interim(int, http.Header)     {}
+
+// interim is a Witness of interim answers alone.
+type interim func(status int, h http.Header)
+
+func (interim) Connected(ConnInfo) error            { return nil }
+func (f interim) Interim(status int, h http.Header) { f(status, h) }

@@ -15,11 +15,10 @@ import (
 type wire struct {
 	cc         *http.ClientConn // nil: we speak ourselves
 	in         *bufio.Reader    // of the answers, where we do
-	out        []byte           // a request's head
 	head       []byte           // an answer's
 	stacked    bool             // in reads from another in: not to be kept
 	keep       bool             // both sides keep the connection after the last answer
-	peek       peeker
+	peek       *peeker
 	conn       *checkedConn
 	tlsVersion uint16
 	remote     string
@@ -61,7 +60,7 @@ func (c *Client) hand(ctx context.Context, p *Peer, w *wire) error {
 	if err != nil {
 		return &DialError{Peer: p.Name(), Err: err}
 	}
-	w.cc, w.in, w.out, w.head = cc, nil, nil, nil
+	w.cc, w.in, w.head = cc, nil, nil
 	return nil
 }
 
