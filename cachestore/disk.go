@@ -61,7 +61,7 @@ const MinDisk = 4 << 20
 const (
 	defaultShards = 4
 	maxShards     = 32
-	mostShare     = 1 // the largest body is half of a shard
+	mostShare     = 1 // the largest body is a whole shard
 	defaultQueue  = 32 << 20
 	defaultReads  = 32
 	maxLives      = 127              // openings of shards that BodyIDs can tell apart

@@ -1,8 +1,19 @@
 package cachestore
 
-import "math"
+import (
+	"errors"
+	"math"
 
-const widenAtMost = 8 << 20 // bytes that are freed when the file is at its largest
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// How a file gets room that is at its largest: what is worth least goes, a part at a time,
+// until the free pages are together that one thing needs.
+const (
+	widenTimes  = 24
+	widenShare  = 32      // a part is one so many-th of a shard
+	widenAtMost = 8 << 20 // bytes of a part
+)
 
 // usedLocked is what the quota counts: what is stored, bodies that are not
 // committed yet, and what is deleted but still read.
@@ -99,17 +110,33 @@ func (s *diskShard) evictLocked(j *job, r ref, why DiskEviction) {
 // transaction of its own, what the job would have deleted and some more.
 func (s *diskShard) widen(j *job) error {
 	s.mu.RLock()
-	goal := s.usedLocked() - max(j.need, widenAtMost)
+	goal := s.usedLocked() - max(min(j.need, commitBytes), min(s.quota/widenShare, widenAtMost))
 	s.mu.RUnlock()
 	s.shed(j, goal, DiskEvictedFile)
-	only := &job{drops: j.drops, state: j.state}
-	err := s.apply(only)
-	if err != nil {
+	if err := s.deleteApart(j); err != nil {
 		return err
 	}
-	s.settle(only, nil)
-	j.drops = nil
 	return s.apply(&job{state: j.state}) // the pages are free once a later transaction has begun
+}
+
+// deleteApart carries out what a job deletes, in as many transactions as it takes: whatever
+// is beside it on a page is written anew, which needs free pages, too.
+func (s *diskShard) deleteApart(j *job) error {
+	for n := len(j.drops); len(j.drops) > 0; {
+		n = min(n, len(j.drops))
+		only := &job{drops: j.drops[:n], state: j.state}
+		err := s.apply(only)
+		switch {
+		case errors.Is(err, bolterrors.ErrMaxSizeReached) && n > 1:
+			n = (n + 3) / 4
+			continue
+		case err != nil:
+			return err
+		}
+		s.settle(only, nil)
+		j.drops = j.drops[n:]
+	}
+	return nil
 }
 
 // seconds32 is a time in Unix seconds, within 32 bits.

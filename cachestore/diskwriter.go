@@ -126,7 +126,7 @@ func (s *diskShard) commit(batch []*change) {
 	j := s.prepare(batch)
 	began := time.Now()
 	err := s.apply(j)
-	for range 3 {
+	for range widenTimes {
 		if !errors.Is(err, bolterrors.ErrMaxSizeReached) {
 			break
 		}
