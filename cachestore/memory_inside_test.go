@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"strings"
 	"testing"
 
 	"edgecache/policy"
@@ -261,4 +262,9 @@ func heapBytes() int64 {
 	runtime.GC()
 	runtime.ReadMemStats(&s)
 	return int64(s.HeapAlloc)
+}
+
+// headOf is a header of about so many bytes.
+func headOf(bytes int) http.Header {
+	return http.Header{"Etag": {"x"}, "X": {strings.Repeat("x", bytes)}}
 }
