@@ -81,7 +81,11 @@ func TestChoiceOfWhatLeavesMemory(t *testing.T) {
 	if g, _ := ch.ghosts.take(hashOf(1)); g.uses != 10 {
 		t.Errorf("its ghost has %d uses, want 10", g.uses)
 	}
-	ch.returners = false
+	ch.always = true
+	if _, taken := ch.leaves(hashOf(1), 400, 3); !taken {
+		t.Error("always: not taken")
+	}
+	ch.always, ch.returners = false, false
 	if _, taken := ch.leaves(hashOf(1), 400, 3); !taken {
 		t.Error("returners are off: not taken")
 	}
