@@ -87,7 +87,7 @@ func (c *choice) leaves(h policy.Hash, size int64, hits uint32) (uses uint32, ta
 	if hits == 0 {
 		return 0, false
 	}
-	if c.returners && c.odds[bucketOf(size)].share() < goneShare {
+	if c.returners && !c.always && c.odds[bucketOf(size)].share() < goneShare {
 		c.ghosts.add(h, hits)
 		return 0, false
 	}

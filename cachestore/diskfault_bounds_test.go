@@ -81,7 +81,7 @@ func TestExpiredGoesFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	st := g.disk.Stats()
-	if st.Evicted[DiskEvictedExpired] == 0 || st.Evicted[DiskEvictedOldest] > 0 {
+	if st.Evicted[DiskEvictedExpired] == 0 || st.Evicted[DiskEvictedLeast] > 0 {
 		t.Errorf("evicted %v, want the expired ones alone", st.Evicted)
 	}
 	if st.Live > st.Limit {
@@ -116,19 +116,19 @@ func TestAFullQueue(t *testing.T) {
 // TestAnObjectOverTheLargest is kept in memory if that takes it.
 func TestAnObjectOverTheLargest(t *testing.T) {
 	g := openRig(t, rigDir(t), func(c *DiskConfig) { c.Size = 4 << 20 })
-	if err := g.put(1, 2<<20+1); err != nil && !errors.Is(err, ErrTooLarge) {
+	if err := g.put(1, 4<<20+1); err != nil && !errors.Is(err, ErrTooLarge) {
 		t.Fatal(err)
 	}
 	if err := errors.Join(g.put(2, 1<<20), g.sync()); err != nil {
 		t.Fatal(err)
 	}
-	if g.below(1, 2<<20+1) || !g.below(2, 1<<20) {
+	if g.below(1, 4<<20+1) || !g.below(2, 1<<20) {
 		t.Error("want the second on disk and not the first")
 	}
 	w := g.Begin(insideKey(3), Meta{Length: -1}) // it turns out to be too large when it has spilled
 	defer w.(Spiller).Release()
-	body, failed := rigBody(3, 64*ChunkSize), error(nil)
-	for n := 0; n < 64 && failed == nil; n++ {
+	body, failed := rigBody(3, 65*ChunkSize), error(nil)
+	for n := 0; n < 65 && failed == nil; n++ {
 		failed = w.Chunk(body[n*ChunkSize:][:ChunkSize])
 	}
 	w.Abort()

@@ -138,7 +138,7 @@ func TestStartKeepsWhatCameMeanwhile(t *testing.T) {
 	shard.loading, shard.touched = true, map[policy.Hash]struct{}{}
 	shard.mu.Unlock()
 	store(t, s, 2)
-	shard.addLoaded(0, []indexed{old})
+	shard.addLoaded([]indexed{old})
 	leaveMemory(t, s)
 	r, err := s.Load(t.Context(), bootKey())
 	if err != nil || len(r.Variants) != 1 || r.Variants[0].StoredAt != 2 {

@@ -63,6 +63,8 @@ func openFile(path string, o fileOptions) (f *diskFile, err error) {
 	db := &openDB{}
 	err = Guard(func() error {
 		db.DB, err = bbolt.Open(path, 0o600, &bbolt.Options{
+			// The array gives the first free pages that suffice. The map gives any, and so
+			// takes what is large to pieces: objects leave here and there.
 			Timeout: lockWait, FreelistType: bbolt.FreelistArrayType, NoStatistics: true,
 			InitialMmapSize: int(2 * o.most), MaxSize: int(o.most), NoSync: o.noSync,
 			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {

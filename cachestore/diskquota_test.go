@@ -155,8 +155,8 @@ func TestDiskQuota(t *testing.T) {
 	}
 	p.checkpoint()
 	d := s.Stats().Disk
-	t.Logf("%d bytes written in all, quota %d: %d objects, live %d, files %d; %d hits, %d not there; evicted %v, dropped %v, moved %d, %d checkpoints",
-		p.written, quota, d.Objects, d.Live, d.File, hits, gone, d.Evicted, d.Dropped, d.Reinserted, p.checks)
+	t.Logf("%d bytes written in all, quota %d: %d objects, live %d, files %d; %d hits, %d not there; evicted %v, dropped %v, %d checkpoints",
+		p.written, quota, d.Objects, d.Live, d.File, hits, gone, d.Evicted, d.Dropped, p.checks)
 	if p.written < 4*quota*9/10 || hits < objects/40 || d.Live < quota*3/4 {
 		t.Errorf("the run did not exercise what it is about")
 	}
@@ -169,10 +169,11 @@ func TestDiskQuota(t *testing.T) {
 }
 
 // TestDiskKeepsWhatIsUsed: an object that is read now and then stays while four
-// times the quota passes by, one that is too large to be copied and for memory, too.
+// times the quota passes by, where bytes are what counts also one that is too large for
+// memory.
 func TestDiskKeepsWhatIsUsed(t *testing.T) {
 	const quota, small, large = 32 << 20, 40_000, 3 << 20
-	s := openSized(t, t.TempDir(), 8<<20, quota, func(c *cachestore.DiskConfig) { c.NoSync, c.Shards = true, 1 })
+	s := openSized(t, t.TempDir(), 8<<20, quota, func(c *cachestore.DiskConfig) { c.NoSync, c.Shards, c.Objective = true, 1, cachestore.ObjectiveBytes })
 	p := &pacer{t: t, s: s}
 	p.put(1, 1, small)
 	p.put(2, 2, large)
@@ -190,8 +191,8 @@ func TestDiskKeepsWhatIsUsed(t *testing.T) {
 		}
 	}
 	p.checkpoint()
-	if _, err := lookUp(s, 3); !errors.Is(err, cachestore.ErrAbsent) {
-		t.Errorf("what nobody asked for: error %v, want that it is absent", err)
+	if _, err := lookUp(s, 3); !errors.Is(err, cachestore.ErrAbsent) && !errors.Is(err, cachestore.ErrChunkGone) {
+		t.Errorf("what nobody asked for: error %v, want that it is gone", err)
 	}
 }
 
@@ -232,12 +233,10 @@ func TestDiskWriteAmplification(t *testing.T) {
 				}
 			}
 			p.checkpoint()
-			st := s.Stats().Disk
 			amplification := float64(writtenByUs(t)-before) / float64(p.written-from)
-			moved := float64(st.Reinserted) * (64 << 10) / float64(p.written-from)
-			t.Logf("%.3f bytes written a byte stored, %.3f of them moved", amplification, moved)
-			if amplification > 1.6*(1+moved) {
-				t.Errorf("%.3f bytes are written for each byte that is stored or moved, want at most 1.6", amplification/(1+moved))
+			t.Logf("%.3f bytes written a byte stored", amplification)
+			if amplification > 1.6 {
+				t.Errorf("%.3f bytes are written for each byte that is stored, want at most 1.6", amplification)
 			}
 		})
 	}

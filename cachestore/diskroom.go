@@ -1,6 +1,19 @@
 package cachestore
 
-import "math"
+import (
+	"errors"
+	"math"
+
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// How a file gets room that is at its largest: what is worth least goes, a part at a time,
+// until the free pages are together that one thing needs.
+const (
+	widenTimes  = 24
+	widenShare  = 32      // a part is one so many-th of a shard
+	widenAtMost = 8 << 20 // bytes of a part
+)
 
 // usedLocked is what the quota counts: what is stored, bodies that are not
 // committed yet, and what is deleted but still read.
@@ -96,9 +109,8 @@ func (s *diskShard) evictLocked(j *job, r ref, why DiskEviction) {
 // widen makes room in a file that is at its largest. Objects leave it here and
 // there, so that after a while its pages are half empty, and no free stretch is long
 // enough for a chunk: then it is compacted, if enough was written since it was last. Else
-// what the job would have deleted is deleted in a transaction of its own, and some
-// more, twice as much with each try.
-func (s *diskShard) widen(j *job, try int) error {
+// what the job would have deleted is deleted before it, and some more.
+func (s *diskShard) widen(j *job) error {
 	if s.mayCompact() {
 		if err := s.compact(); err == nil {
 			s.d.compactions.Add(1)
@@ -111,24 +123,14 @@ func (s *diskShard) widen(j *job, try int) error {
 		}
 	}
 	s.mu.RLock()
-	goal := s.usedLocked() - max(j.need, widenLeast)<<try
+	goal := s.usedLocked() - max(min(j.need, commitBytes), min(s.quota/widenShare, widenAtMost))
 	s.mu.RUnlock()
 	s.shed(j, goal, DiskEvictedFile)
-	only := &job{drops: j.drops, state: j.state}
-	err := s.apply(only)
-	if err != nil {
+	if err := s.deleteApart(j); err != nil {
 		return err
 	}
-	s.settle(only, nil)
-	j.drops = nil
 	return s.apply(&job{state: j.state}) // the pages are free once a later transaction has begun
 }
-
-// Bounds of what is done for a file that is at its largest.
-const (
-	widenTries = 6
-	widenLeast = 4 << 20 // bytes that are freed at the first try
-)
 
 // mayCompact says whether as much was written since the last compaction as one writes: so
 // compactions at most double what is written.
@@ -138,6 +140,26 @@ func (s *diskShard) mayCompact() bool {
 	}
 	s.sinceCompact = 0
 	return true
+}
+
+// deleteApart carries out what a job deletes, in as many transactions as it takes: whatever
+// is beside it on a page is written anew, which needs free pages, too.
+func (s *diskShard) deleteApart(j *job) error {
+	for n := len(j.drops); len(j.drops) > 0; {
+		n = min(n, len(j.drops))
+		only := &job{drops: j.drops[:n], state: j.state}
+		err := s.apply(only)
+		switch {
+		case errors.Is(err, bolterrors.ErrMaxSizeReached) && n > 1:
+			n = (n + 3) / 4
+			continue
+		case err != nil:
+			return err
+		}
+		s.settle(only, nil)
+		j.drops = j.drops[n:]
+	}
+	return nil
 }
 
 // seconds32 is a time in Unix seconds, within 32 bits.

@@ -131,13 +131,17 @@ func (s *diskShard) follow(k policy.Key, old, new *Resource) {
 	}
 }
 
+// leastIndex is what an index with one object takes: counted from the start, for the first
+// objects of all shards come at about the same time.
+var leastIndex = indexBytes + slotBlockBytes + 3*numberBlock*numberBytes + 4*pointerBytes
+
 // countLocked tells how much memory the index takes, when that has changed.
 func (s *diskShard) countLocked() {
 	account := s.d.account.Load()
 	if account == nil || s.retired.Load() {
 		return
 	}
-	if n := s.index.memory() + s.choice.ghosts.memory(); n != s.counted {
+	if n := max(s.index.memory(), leastIndex) + s.choice.ghosts.memory(); n != s.counted {
 		(*account)(n - s.counted)
 		s.counted = n
 	}

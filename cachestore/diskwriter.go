@@ -126,8 +126,11 @@ func (s *diskShard) commit(batch []*change) {
 	j := s.prepare(batch)
 	began := time.Now()
 	err := s.apply(j)
-	for try := 0; try < widenTries && errors.Is(err, bolterrors.ErrMaxSizeReached); try++ {
-		if err = s.widen(j, try); err == nil {
+	for range widenTimes {
+		if !errors.Is(err, bolterrors.ErrMaxSizeReached) {
+			break
+		}
+		if err = s.widen(j); err == nil {
 			err = s.apply(j)
 		}
 	}

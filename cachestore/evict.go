@@ -281,18 +281,28 @@ func (m *Memory) cut(r *Resource) *Resource {
 }
 
 // adopt gives an entry to each variant of new that does not continue one of
-// old's, and returns these entries. Each is new to the tier.
+// old's with as many bytes, and returns these entries. Each is new to the tier:
+// what has grown or shrunk is of another cost, or class, and begins again with
+// the hits that it had.
 func adopt(old, new *Resource) (fresh []*entry) {
 	if new == nil {
 		return nil
 	}
 	for _, v := range new.Variants {
-		e := v.place.Load()
-		if e == nil || !old.has(e) {
-			e = newEntry(new.Key, v)
-			v.place.Store(e)
-			fresh = append(fresh, e)
+		if old.hasVariant(v) {
+			continue
 		}
+		e, was := newEntry(new.Key, v), v.place.Load()
+		if was != nil && old.has(was) {
+			if was.size == e.size {
+				continue
+			}
+			hits := was.hits.Load()
+			e.hits.Store(hits)
+			e.seen = hits
+		}
+		v.place.Store(e)
+		fresh = append(fresh, e)
 	}
 	return fresh
 }

@@ -8,13 +8,13 @@ import (
 )
 
 // index is what one shard of the disk tier knows in memory of its objects: 88 bytes an
-// object (72 of its slot, 8 of the table, 4 of each heap), under 450 KiB of blocks that
+// object (72 of its slot, 8 of the table, 4 of each heap), under 220 KiB of blocks that
 // are not full, and no pointer but those to blocks, so that ten million objects cost the
 // collector nothing. No block is ever copied to grow: an add waits at most for a new one
-// of each kind and for a longer list of them, 40 KB at ten million objects.
+// of each kind and for a longer list of them, 80 KB at ten million objects.
 //
 // The zero value is ready. It is not safe for concurrent use, the shard's mutex guards
-// it; only the marks that used returns are set without it.
+// it; only the counts that uses returns are added to without it.
 type index struct {
 	slots  slots
 	chains chains
@@ -101,8 +101,8 @@ func (x *index) hide(r ref) (hidden bool) {
 		return false
 	}
 	n := r.slot()
+	x.unrank(r)
 	x.chains.remove(&x.slots, n)
-	x.order.heap.remove(&x.slots, n)
 	x.due.remove(&x.slots, n)
 	x.visible--
 	x.body -= s.body

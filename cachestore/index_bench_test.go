@@ -27,6 +27,7 @@ func BenchmarkIndex(b *testing.B) {
 	refs := make([]ref, objects)
 	for i, o := range known {
 		refs[i] = x.add(o)
+		x.rank(refs[i])
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	random.Shuffle(objects, func(i, j int) {
@@ -46,11 +47,17 @@ func BenchmarkIndex(b *testing.B) {
 	bench("of", func(i int) { found = x.of(known[i].Hash, found[:0]) })
 	bench("has/absent", func(i int) { x.has(absent[i].Hash) })
 	bench("get", func(i int) { x.get(refs[i]) })
-	bench("used", func(i int) { x.used(refs[i]).Store(1) })
-	bench("move", func(i int) { x.move(refs[i], 1) })
+	bench("uses", func(i int) { x.uses(refs[i]).Add(1) })
+	bench("rank", func(i int) { x.rank(refs[i]) })
+	bench("least", func(i int) { // what is worth least is placed anew, after a use
+		r, _ := x.least(1)
+		x.uses(r).Add(1)
+		x.least(1)
+	})
 	bench("replace", func(i int) { // an old object goes, a new one comes
 		x.remove(refs[i])
 		refs[i] = x.add(absent[i])
+		x.rank(refs[i])
 	})
 	bench("expire", func(i int) { // the first to expire goes, one that expires last comes
 		r, _ := x.expired(never - 1)
@@ -71,7 +78,7 @@ func BenchmarkIndexAdd(b *testing.B) {
 		if i%objects == 0 {
 			x = new(index)
 		}
-		x.add(known[i%objects])
+		x.rank(x.add(known[i%objects]))
 	}
 	b.ReportMetric(float64(x.memory())/float64(x.len()), "bytes/object")
 }
@@ -89,12 +96,12 @@ func BenchmarkIndexGrowth(b *testing.B) {
 		b.StartTimer()
 		for i := range objects {
 			o := indexObject(i)
-			before := len(x.slots.blocks) + len(x.chains.heads.blocks) + len(x.due.heap.blocks)
+			before := len(x.slots.blocks) + len(x.chains.heads.blocks) + len(x.due.heap.blocks) + len(x.order.heap.heap.blocks)
 			start := time.Now()
-			x.add(o)
+			x.rank(x.add(o))
 			ns := uint32(time.Since(start))
 			took = append(took, ns)
-			if len(x.slots.blocks)+len(x.chains.heads.blocks)+len(x.due.heap.blocks) > before {
+			if len(x.slots.blocks)+len(x.chains.heads.blocks)+len(x.due.heap.blocks)+len(x.order.heap.heap.blocks) > before {
 				grew = append(grew, ns)
 			}
 		}

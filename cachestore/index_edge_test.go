@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"runtime"
-	"slices"
 	"sync"
 	"testing"
 	"unsafe"
@@ -19,16 +18,22 @@ func indexObject(i int) indexed {
 	r := rand.NewPCG(uint64(i), 1)
 	return indexed{
 		Hash: policy.Hash{Hi: r.Uint64(), Lo: r.Uint64()}, ID: uint64(i) + 1,
-		Body: 10_000, Meta: 400, Expires: uint32(r.Uint64() % 1_000_000),
+		Body: 10_000, Meta: 400, Expires: uint32(r.Uint64() % 1_000_000), Uses: 1,
 	}
 }
 
 func filledIndex(n int) *index {
 	x := new(index)
 	for i := range n {
-		x.add(indexObject(i))
+		x.rank(x.add(indexObject(i)))
 	}
 	return x
+}
+
+// leastOf is what an index that was not used meanwhile says at once.
+func leastOf(x *index) ref {
+	r, _ := x.least(1)
+	return r
 }
 
 // nothingAnswers checks that every method takes r for nobody.
@@ -37,14 +42,15 @@ func nothingAnswers(t *testing.T, x *index, r ref) {
 	if o, ok := x.get(r); ok {
 		t.Errorf("get %x: %v", r, o)
 	}
-	if x.used(r) != nil || x.wasUsed(r) {
-		t.Errorf("used %x: there is a mark", r)
+	if x.uses(r) != nil {
+		t.Errorf("uses %x: there is a count", r)
 	}
-	if x.hide(r) || x.free(r) || x.remove(r) || x.move(r, 99) || x.revise(r, 1, 1) {
+	ranked, floor := x.order.heap.heap.len, x.order.floor
+	x.rank(r)
+	x.unrank(r)
+	x.sink(r)
+	if x.hide(r) || x.free(r) || x.remove(r) || x.revise(r, 1, 1) || x.order.heap.heap.len != ranked || x.order.floor != floor {
 		t.Errorf("%x can still be changed", r)
-	}
-	if next := x.younger(r); next != 0 {
-		t.Errorf("younger %x: %x", r, next)
 	}
 }
 
@@ -53,7 +59,7 @@ func TestIndexZeroValueHoldsNothing(t *testing.T) {
 	for _, r := range []ref{0, 1, 1 << 32, math.MaxUint64} {
 		nothingAnswers(t, &x, r)
 	}
-	if k, ok := x.expired(never); ok || x.oldest() != 0 || x.has(policy.Hash{}) || len(x.of(policy.Hash{}, nil)) > 0 {
+	if k, ok := x.expired(never); ok || leastOf(&x) != 0 || x.has(policy.Hash{}) || len(x.of(policy.Hash{}, nil)) > 0 {
 		t.Errorf("an empty index finds %x", k)
 	}
 }
@@ -75,8 +81,9 @@ func TestIndexRefOfAFreedObjectFindsNothing(t *testing.T) {
 	if o, ok := x.get(again); !ok || o != indexObject(2) || x.len() != 2 {
 		t.Errorf("the slot's next object: %v %v of %d", o, ok, x.len())
 	}
-	if x.oldest() != other || x.younger(other) != again {
-		t.Errorf("order %x, %x, want %x, %x", x.oldest(), x.younger(other), other, again)
+	x.rank(again)
+	if r := leastOf(&x); r != again {
+		t.Errorf("%x is worth least, want %x: the other, %x, has no place", r, again, other)
 	}
 }
 
@@ -101,19 +108,23 @@ func TestIndexHiddenObjectOnlyKeepsItsSlot(t *testing.T) {
 	var x index
 	o := indexObject(0)
 	r := x.add(o)
-	x.used(r).Store(1)
+	x.rank(r)
 	x.hide(r)
-	if got, ok := x.get(r); !ok || got != o || !x.wasUsed(r) {
-		t.Errorf("get %v %v, used %v, want all as before", got, ok, x.wasUsed(r))
+	o.Uses = x.uses(r).Add(1)
+	if got, ok := x.get(r); !ok || got != o {
+		t.Errorf("get %v %v, want all as before, and one use more", got, ok)
 	}
-	if x.has(o.Hash) || x.oldest() != 0 || x.len() != 0 || x.bodyBytes() != 0 || x.metaBytes() != 0 || x.hidden() != 1 {
+	if x.has(o.Hash) || leastOf(&x) != 0 || x.len() != 0 || x.bodyBytes() != 0 || x.metaBytes() != 0 || x.hidden() != 1 {
 		t.Error("a hidden object is found or counted")
 	}
 	if _, ok := x.expired(never); ok {
 		t.Error("a hidden object expires")
 	}
-	if x.hide(r) || x.remove(r) || x.move(r, 9) || x.revise(r, 1, 1) {
+	if x.hide(r) || x.remove(r) || x.revise(r, 1, 1) {
 		t.Error("a hidden object can be changed")
+	}
+	if x.rank(r); leastOf(&x) != 0 {
+		t.Error("a hidden object can be ranked")
 	}
 	if next := x.add(o); next.slot() == r.slot() {
 		t.Error("the slot of a hidden object is reused")
@@ -131,8 +142,8 @@ func TestIndexRefusesOverTheMost(t *testing.T) {
 		refs = append(refs, x.add(indexObject(i)))
 	}
 	x.hide(refs[1])
-	if r, old := x.add(indexObject(3)), x.addBehind(0, indexObject(3)); r != 0 || old != 0 {
-		t.Errorf("add %x, addBehind %x over the most, want 0", r, old)
+	if r := x.add(indexObject(3)); r != 0 {
+		t.Errorf("add %x over the most, want 0", r)
 	}
 	if x.len() != 2 || x.bodyBytes() != 20_000 || x.has(indexObject(3).Hash) {
 		t.Errorf("what was refused is counted: %d objects, %d bytes", x.len(), x.bodyBytes())
@@ -146,54 +157,6 @@ func TestIndexRefusesOverTheMost(t *testing.T) {
 	if n := full.take(); n != 0 || full.made != math.MaxUint32 || full.taken != 0 {
 		t.Errorf("slot %d after the last that 32 bits can number: made %d, taken %d", n, full.made, full.taken)
 	}
-}
-
-// orderOf is a walk from the oldest to the youngest, as ids.
-func orderOf(x *index) (ids []uint64) {
-	for r := x.oldest(); r != 0; r = x.younger(r) {
-		o, _ := x.get(r)
-		ids = append(ids, o.ID)
-	}
-	return ids
-}
-
-func TestIndexOrder(t *testing.T) {
-	var x index
-	refs := map[uint64]ref{}
-	for _, id := range []uint64{11, 12} {
-		refs[id] = x.add(indexed{ID: id, Expires: never})
-	}
-	last := ref(0)
-	for _, id := range []uint64{3, 4, 5} { // read back while 13 is new
-		last = x.addBehind(last, indexed{ID: id, Expires: never})
-		refs[id] = last
-	}
-	x.add(indexed{ID: 13, Expires: never})
-	want := func(ids ...uint64) {
-		t.Helper()
-		if got := orderOf(&x); !slices.Equal(got, ids) {
-			t.Errorf("order %d, want %d", got, ids)
-		}
-	}
-	want(3, 4, 5, 11, 12, 13)
-	x.used(refs[3]).Store(1)
-	x.move(refs[3], 14) // the oldest
-	if x.wasUsed(refs[3]) {
-		t.Error("an object that was moved has its use behind it")
-	}
-	x.move(refs[12], 15) // from the middle
-	want(4, 5, 11, 13, 14, 15)
-	x.move(refs[12], 16) // the youngest
-	x.remove(refs[5])
-	x.remove(refs[4])
-	want(11, 13, 14, 16)
-	x.remove(refs[3])
-	reused := x.addBehind(refs[3], indexed{ID: 2, Expires: never}) // behind one that is gone
-	want(2, 11, 13, 16)
-	x.remove(reused)
-	want(11, 13, 16)
-	x.addBehind(refs[12], indexed{ID: 17, Expires: never}) // behind the youngest
-	want(11, 13, 16, 17)
 }
 
 // A clock that goes forward and back finds what is due at the time it says.
@@ -257,22 +220,24 @@ func TestIndexNumbersKeepOneEmptyBlock(t *testing.T) {
 	}
 }
 
-// Marks are set while the index is changed, also of slots that were freed.
-func TestIndexMarksNeedNoMutex(t *testing.T) {
+// Uses are counted while the index is changed, also of slots that were freed.
+func TestIndexUsesNeedNoMutex(t *testing.T) {
 	x := filledIndex(100)
-	mark := x.used(x.oldest())
+	uses := x.uses(leastOf(x))
 	var readers sync.WaitGroup
 	readers.Go(func() {
 		for range 10_000 {
-			mark.Store(1)
+			uses.Add(1)
 		}
 	})
 	for i := range 10_000 {
-		r := x.oldest()
-		x.wasUsed(r)
-		x.unuse(r)
+		r, _ := x.least(100)
+		for again := r == 0; again; {
+			r, again = x.least(100)
+		}
+		x.sink(r)
 		x.remove(r)
-		x.add(indexObject(100 + i))
+		x.rank(x.add(indexObject(100 + i)))
 	}
 	readers.Wait()
 	if x.len() != 100 {
@@ -281,8 +246,8 @@ func TestIndexMarksNeedNoMutex(t *testing.T) {
 }
 
 func TestIndexSlotIsALineWithoutPointers(t *testing.T) {
-	if size := unsafe.Sizeof(slot{}); size != 64 {
-		t.Errorf("a slot has %d bytes, want 64", size)
+	if size := unsafe.Sizeof(slot{}); size != 72 {
+		t.Errorf("a slot has %d bytes, want 72", size)
 	}
 	if field, found := pointerIn(reflect.TypeFor[slot]()); found {
 		t.Errorf("a slot has a pointer: %s", field)
@@ -328,16 +293,30 @@ func TestIndexBytesAnObject(t *testing.T) {
 		t.Errorf("memory says %d bytes, the runtime %d", own, taken)
 	}
 	for x.len() > 1 {
-		x.remove(x.oldest())
+		x.remove(leastOf(x))
 	}
-	if table := x.chains.heads.memory() + x.due.heap.memory(); table > 128<<10 {
-		t.Errorf("table and heap of one object keep %d bytes", table)
+	if table := x.chains.heads.memory() + x.due.heap.memory() + x.order.heap.heap.memory(); table > 192<<10 {
+		t.Errorf("table and heaps of one object keep %d bytes", table)
 	}
 	for i := range objects {
-		x.add(indexObject(i))
+		x.rank(x.add(indexObject(i)))
 	}
 	if again := x.memory(); again > own+own/100 {
 		t.Errorf("%d bytes when filled again, %d before", again, own)
 	}
 	runtime.KeepAlive(x)
+}
+
+// An object leaves an order that none ever had a place in, though it has one among those
+// that expire.
+func TestIndexHidesWhatWasNeverRanked(t *testing.T) {
+	var x index
+	r := x.add(indexed{ID: 1, Expires: 5})
+	x.unrank(r)
+	if k, ok := x.expired(5); !ok || k != r || !x.remove(r) {
+		t.Errorf("expires %x, want %x", k, r)
+	}
+	if _, ok := x.expired(never); ok || x.len() != 0 {
+		t.Error("it is still there")
+	}
 }

@@ -1,6 +1,7 @@
 package cachestore
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -11,16 +12,21 @@ import (
 // modelIndex does what an index does, with a map and a slice.
 type modelIndex struct {
 	known  map[ref]*modelObject // the visible and the hidden
-	order  []ref                // the visible, oldest first
+	shown  []ref                // the visible
 	hidden []ref
 	byHash map[policy.Hash][]ref // the visible
 	gone   []ref                 // some of those that were freed
 	nextID uint64
+	floor  float64 // the worth of the last one that left by it, or of one before
 }
 
 type modelObject struct {
 	indexed
-	used, hidden bool
+	hidden bool
+
+	ranked bool
+	placed uint32 // of its uses, when it was ranked
+	worth  float64
 }
 
 // indexRun drives an index and its model with the same random operations.
@@ -35,14 +41,17 @@ type indexRun struct {
 // An index and a model of maps and slices agree after every operation, while the number
 // of objects rises over several blocks and falls to few, again and again.
 func TestIndexModel(t *testing.T) {
+	for o := range objectives {
+		t.Run(o.String(), func(t *testing.T) { runIndexModel(t, o.power()) })
+	}
+}
+
+func runIndexModel(t *testing.T, power float64) {
 	r := &indexRun{t: t, rand: rand.New(rand.NewPCG(5, 9))}
+	r.index.order.power = power
 	r.model.known = map[ref]*modelObject{}
 	r.model.byHash = map[policy.Hash][]ref{}
-	operations := 200_000
-	if RaceEnabled {
-		operations = 80_000 // the detector is slow; these, too, end with many objects
-	}
-	for r.count = range operations {
+	for r.count = range 80_000 {
 		growing := r.count/20_000%2 == 1
 		r.step(growing)
 		if r.count%5_000 == 0 {
@@ -71,9 +80,13 @@ func (r *indexRun) step(growing bool) {
 		r.remove(r.pick())
 	case p < 60:
 		r.free(r.pickHidden())
-	case p < 70:
-		r.move(r.pick())
-	case p < 80:
+	case p < 64:
+		r.rank(r.pick())
+	case p < 66:
+		r.unrank(r.pick())
+	case p < 68:
+		r.leave()
+	case p < 74:
 		r.revise(r.pick())
 	case p < 84:
 		r.use(r.pick())
@@ -106,10 +119,10 @@ func (r *indexRun) pick() ref {
 		return r.pickHidden()
 	case p == 1 && len(r.model.gone) > 0:
 		return r.model.gone[r.rand.IntN(len(r.model.gone))]
-	case len(r.model.order) == 0:
+	case len(r.model.shown) == 0:
 		return 0
 	}
-	return r.model.order[r.rand.IntN(len(r.model.order))]
+	return r.model.shown[r.rand.IntN(len(r.model.shown))]
 }
 
 func (r *indexRun) pickHidden() ref {
@@ -135,7 +148,7 @@ func (r *indexRun) same(what string, got, want any) {
 }
 
 func (r *indexRun) add() {
-	o := indexed{Hash: r.hash(), Body: r.rand.Int64N(1 << 40), Meta: r.rand.Uint32(), Expires: r.expires()}
+	o := indexed{Hash: r.hash(), Body: r.rand.Int64N(1 << 40), Meta: r.rand.Uint32(), Expires: r.expires(), Uses: r.rand.Uint32N(4)}
 	r.model.nextID++
 	o.ID = r.model.nextID
 	k := r.index.add(o)
@@ -143,7 +156,7 @@ func (r *indexRun) add() {
 		r.t.Errorf("add: %x, want a ref that nothing has", k)
 	}
 	r.model.known[k] = &modelObject{indexed: o}
-	r.model.order = append(r.model.order, k)
+	r.model.shown = append(r.model.shown, k)
 	r.model.byHash[o.Hash] = append(r.model.byHash[o.Hash], k)
 }
 
@@ -182,7 +195,7 @@ func without(list []ref, k ref) []ref {
 }
 
 func (r *indexRun) vanish(k ref) {
-	r.model.order = without(r.model.order, k)
+	r.model.shown = without(r.model.shown, k)
 	h := r.model.known[k].Hash
 	r.model.byHash[h] = without(r.model.byHash[h], k)
 }
@@ -195,14 +208,86 @@ func (r *indexRun) forget(k ref) {
 	}
 }
 
-func (r *indexRun) move(k ref) {
-	o := r.visible(k)
-	r.model.nextID++
-	r.same("move", r.index.move(k, r.model.nextID), o != nil)
-	if o != nil {
-		r.model.order = append(without(r.model.order, k), k)
-		o.ID, o.used = r.model.nextID, false
+// worth is by the rule as it is written down: uses over a power of the size.
+func (r *indexRun) worth(o *modelObject) float64 {
+	return r.model.floor + float64(o.Uses)/math.Pow(float64(o.Body+int64(o.Meta)), r.index.order.power)
+}
+
+func (r *indexRun) rank(k ref) {
+	r.index.rank(k)
+	if o := r.visible(k); o != nil {
+		o.ranked, o.placed, o.worth = true, o.Uses, r.worth(o)
+		r.placedRight(k, o)
 	}
+}
+
+// placedRight checks what the index has noted of an object's place. The model keeps the
+// index's worth, which may differ in its last bit.
+func (r *indexRun) placedRight(k ref, o *modelObject) {
+	s := r.index.find(k)
+	r.same("has a place", s.ranked != 0, o.ranked)
+	if !o.ranked {
+		return
+	}
+	r.same("placed", s.placed, o.placed)
+	if math.Abs(s.worth-o.worth) > 1e-12*o.worth {
+		r.t.Errorf("worth %v, want %v", s.worth, o.worth)
+	}
+	o.worth = s.worth
+}
+
+func (r *indexRun) unrank(k ref) {
+	r.index.unrank(k)
+	if o := r.visible(k); o != nil {
+		o.ranked = false
+		r.placedRight(k, o)
+	}
+}
+
+// leave asks for what is worth least, and removes it. Whatever was worth less when it was
+// placed, and was used since, has its place anew.
+func (r *indexRun) leave() {
+	ranked := 0
+	for _, k := range r.model.shown {
+		if r.model.known[k].ranked {
+			ranked++
+		}
+	}
+	tries := 1 + r.rand.IntN(40)
+	k, again := r.index.least(tries)
+	r.same("nothing is left, or nobody knows yet", k == 0, again || ranked == 0)
+	anew := 0
+	least := r.visible(k)
+	for _, other := range r.model.shown {
+		o := r.visible(other)
+		if s := r.index.find(other); o.ranked && s.placed != o.placed {
+			o.placed, o.worth = o.Uses, r.worth(o)
+			anew++
+			r.placedRight(other, o)
+		}
+	}
+	if again {
+		r.same("tries", anew, tries)
+		return
+	}
+	if least == nil {
+		return
+	}
+	r.same("uses when it leaves", least.Uses, least.placed)
+	for _, other := range r.model.shown {
+		if o := r.visible(other); o.ranked && o.worth < least.worth {
+			r.t.Errorf("%v leaves, %v is worth less", least, o)
+			return
+		}
+	}
+	before := r.index.order.floor
+	r.index.sink(k)
+	r.model.floor = max(r.model.floor, least.worth)
+	r.same("floor", r.index.order.floor, r.model.floor)
+	if r.index.order.floor < before {
+		r.t.Errorf("the floor fell from %v to %v", before, r.index.order.floor)
+	}
+	r.remove(k)
 }
 
 func (r *indexRun) revise(k ref) {
@@ -215,16 +300,10 @@ func (r *indexRun) revise(k ref) {
 }
 
 func (r *indexRun) use(k ref) {
-	o, mark := r.model.known[k], r.index.used(k)
-	r.same("used", mark != nil, o != nil)
-	if o == nil {
-		return
-	}
-	o.used = r.rand.IntN(3) > 0
-	if o.used {
-		mark.Store(1)
-	} else {
-		r.index.unuse(k)
+	o, uses := r.model.known[k], r.index.uses(k)
+	r.same("uses", uses != nil, o != nil)
+	if o != nil {
+		o.Uses = uses.Add(1)
 	}
 }
 
@@ -235,11 +314,9 @@ func (r *indexRun) ask(k ref) {
 	r.same("get finds", ok, o != nil)
 	if o == nil {
 		r.same("get of nothing", got, indexed{})
-		r.same("wasUsed of nothing", r.index.wasUsed(k), false)
 		return
 	}
 	r.same("get", got, o.indexed)
-	r.same("wasUsed", r.index.wasUsed(k), o.used)
 	all := r.index.of(o.Hash, nil)
 	want := r.model.byHash[o.Hash]
 	slices.Sort(all)
@@ -263,7 +340,7 @@ func (r *indexRun) askGone() {
 // expire asks for what expires first, and removes it: at any time of the clock.
 func (r *indexRun) expire(now uint32) {
 	first := uint32(never)
-	for _, k := range r.model.order {
+	for _, k := range r.model.shown {
 		first = min(first, r.model.known[k].Expires)
 	}
 	k, ok := r.index.expired(now)
@@ -284,20 +361,32 @@ func (r *indexRun) expire(now uint32) {
 // compare puts every question to all objects.
 func (r *indexRun) compare() {
 	var body, meta int64
-	at := r.index.oldest()
-	for i, k := range r.model.order {
-		r.same("order", at, k)
-		at = r.index.younger(at)
+	ranked, dated := 0, 0
+	for i, k := range r.model.shown {
 		o := r.model.known[k]
 		body += o.Body
 		meta += int64(o.Meta)
+		r.placedRight(k, o)
+		if o.ranked {
+			ranked++
+		}
+		if o.Expires != never {
+			dated++
+		}
 		if i%16 == 0 {
 			r.ask(k)
 		}
 	}
-	r.same("after the youngest", at, ref(0))
-	r.same("len", r.index.len(), len(r.model.order))
-	r.same("hidden", r.index.hidden(), len(r.model.known)-len(r.model.order))
+	each := 0
+	r.index.each(func(k ref) (more bool) {
+		each++
+		return r.visible(k) != nil && r.visible(k).ranked
+	})
+	r.same("each", each, ranked)
+	r.heap(&r.index.order.heap, ranked)
+	r.heap(&r.index.due, dated)
+	r.same("len", r.index.len(), len(r.model.shown))
+	r.same("hidden", r.index.hidden(), len(r.model.known)-len(r.model.shown))
 	r.same("bodyBytes", r.index.bodyBytes(), body)
 	r.same("metaBytes", r.index.metaBytes(), meta)
 	for k, o := range r.model.known {
@@ -307,10 +396,22 @@ func (r *indexRun) compare() {
 	}
 }
 
+// heap checks that nothing is over what it should be under, and that each knows its place.
+func (r *indexRun) heap(h *ranking, want int) {
+	r.same("in the heap", h.heap.len, want)
+	for p := 1; p <= h.heap.len; p++ {
+		s := r.index.slots.at(*h.heap.at(p - 1))
+		r.same("place", *h.by.place(s), uint32(p))
+		if over := r.index.slots.at(*h.heap.at(max(p/2, 1) - 1)); h.by.of(over) > h.by.of(s) {
+			r.t.Errorf("place %d has %v under %v", p, h.by.of(s), h.by.of(over))
+		}
+	}
+}
+
 // drain empties the index, first what expires, in its order.
 func (r *indexRun) drain() {
 	var deadlines []uint32
-	for _, k := range r.model.order {
+	for _, k := range r.model.shown {
 		if at := r.model.known[k].Expires; at != never {
 			deadlines = append(deadlines, at)
 		}
@@ -325,9 +426,9 @@ func (r *indexRun) drain() {
 			return
 		}
 	}
-	for len(r.model.order) > 0 && !r.t.Failed() {
-		r.same("expires", r.model.known[r.model.order[0]].Expires, uint32(never))
-		r.remove(r.model.order[0])
+	for len(r.model.shown) > 0 && !r.t.Failed() {
+		r.same("expires", r.model.known[r.model.shown[0]].Expires, uint32(never))
+		r.remove(r.model.shown[0])
 	}
 	for k := r.pickHidden(); k != 0 && !r.t.Failed(); k = r.pickHidden() {
 		r.free(k)
@@ -335,4 +436,5 @@ func (r *indexRun) drain() {
 	r.compare()
 	r.same("buckets of an empty index", r.index.chains.heads.len, 0)
 	r.same("heap of an empty index", r.index.due.heap.len, 0)
+	r.same("order of an empty index", r.index.order.heap.heap.len, 0)
 }

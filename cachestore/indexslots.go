@@ -7,7 +7,7 @@ import (
 	"edgecache/policy"
 )
 
-const slotBlock = 4096 // slots; 288 KiB
+const slotBlock = 1024 // slots; 72 KiB
 
 // slots are numbered from 1; 0 is none. They stand in blocks that never move and are
 // never given back, and a slot that is free waits in a list for its next object.

@@ -86,7 +86,7 @@ func (x *index) rank(r ref) {
 
 // unrank takes an object out of the order. It stays visible.
 func (x *index) unrank(r ref) {
-	if x.find(r) != nil {
+	if s := x.find(r); s != nil && s.ranked != 0 {
 		x.order.heap.remove(&x.slots, r.slot())
 	}
 }

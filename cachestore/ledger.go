@@ -8,7 +8,7 @@ type ledger struct {
 	fixed int64 // the empty tier
 	ease  int64 // over it the hand evicts; below it the policy has its time
 	most  int64 // used is never more: the configured size and 5 % of it
-	share int64 // fills is never more, unless forced
+	size  int64 // as configured
 
 	others atomic.Int64 // of used: what the tier below has in memory
 	used   atomic.Int64
@@ -16,7 +16,7 @@ type ledger struct {
 }
 
 func (l *ledger) init(size, fixed int64) {
-	l.fixed, l.ease, l.most, l.share = fixed, size+size/40, size+size/20, size/fillShare
+	l.fixed, l.ease, l.most, l.size = fixed, size+size/40, size+size/20, size
 	l.used.Store(fixed)
 }
 
@@ -33,9 +33,16 @@ func (l *ledger) take(n int64) (ok bool) {
 	}
 }
 
-// takeFill counts n bytes of a fill against the share of fills.
+// forObjects is what there is for objects and fills, at least an eighth of the size.
+func (l *ledger) forObjects() int64 {
+	return max(l.size-l.fixed-l.others.Load(), l.size/8)
+}
+
+// takeFill counts n bytes of a fill against the share of fills, which are never more
+// unless forced. Were it a share of all, fills could leave nothing to evict, and what
+// must be stored would have no room.
 func (l *ledger) takeFill(n int64) (ok bool) {
-	if l.fills.Add(n) > l.share {
+	if l.fills.Add(n) > l.forObjects()/fillShare {
 		l.fills.Add(-n)
 		return false
 	}
@@ -55,10 +62,8 @@ func (m *Memory) burden(n int64) {
 	}
 }
 
-// objectBytes is what there is for objects, at least an eighth of the tier.
-func (m *Memory) objectBytes() int64 {
-	return max(m.config.Size-m.bytes.fixed-m.bytes.others.Load(), m.config.Size/8)
-}
+// objectBytes is what there is for objects.
+func (m *Memory) objectBytes() int64 { return m.bytes.forObjects() }
 
 // mainBytes is the part of it that is not the window's.
 func (m *Memory) mainBytes() int64 { return m.objectBytes() - m.windowBytes() }

@@ -84,7 +84,7 @@ const (
 	leavingQueue = 4096 // verdicts; when more wait, a sweep of the table finds them
 	windowShare  = 0.18 // of the tier
 	recentShare  = 0.9  // of it while recency does better
-	fillShare    = 2    // fills in flight may hold half of it
+	fillShare    = 2    // fills in flight may hold half of what there is for objects
 )
 
 // NewMemory makes an empty memory tier. Close ends it.

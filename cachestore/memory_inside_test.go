@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"strings"
 	"testing"
 
 	"edgecache/policy"
@@ -65,9 +66,8 @@ func TestRoundedIsWhatTheAllocatorDoes(t *testing.T) {
 
 func TestNewMemoryRefusesWhatCannotBe(t *testing.T) {
 	for name, c := range map[string]MemoryConfig{
-		"no size":                       {},
-		"less than the least":           {Size: MinMemory - 1},
-		"more counters than the memory": {Size: 16 << 20, NominalObject: 10},
+		"no size":             {},
+		"less than the least": {Size: MinMemory - 1},
 	} {
 		if m, err := NewMemory(c); err == nil {
 			m.Close()
@@ -113,14 +113,23 @@ func TestWindowShrinksThoughAllAreVisited(t *testing.T) {
 	}
 }
 
-// A fifth of the tier is window, the rest is Ristretto's.
+// ranked is how many bytes all Ristrettos together hold.
+func ranked(m *Memory) (bytes int64) {
+	for i := range m.main {
+		bytes += m.main[i].cache.MaxCost() - m.main[i].cache.RemainingCost()
+	}
+	return bytes
+}
+
+// Nearly a fifth of the tier is window, the rest is Ristretto's.
 func TestMemoryOffersWhatLeavesTheWindow(t *testing.T) {
 	m := openInside(t, 8<<20)
+	m.main[classOf(10_000)].requests.Add(shareSpan) // all is its class's
 	var all []*Variant
 	for i := range 300 {
 		all = append(all, putInside(t, m, insideKey(i), 10_000))
 	}
-	m.main.settle()
+	m.settle()
 	places := map[place]int{}
 	for _, v := range all {
 		places[v.place.Load().at()]++
@@ -132,14 +141,16 @@ func TestMemoryOffersWhatLeavesTheWindow(t *testing.T) {
 	if places[placeMain] < 100 || places[placeWindow] < 50 || places[placeMain]+places[placeWindow] != 300 {
 		t.Errorf("places %v, want main and window only", places)
 	}
-	if got := int(m.main.cache.MaxCost()-m.main.cache.RemainingCost()) / int(all[0].place.Load().size); got != places[placeMain] {
+	if got := int(ranked(m) / all[0].place.Load().size); got != places[placeMain] {
 		t.Errorf("Ristretto holds %d, the tier believes %d", got, places[placeMain])
 	}
 	for i := range 300 {
 		m.Delete(insideKey(i))
 	}
-	m.main.settle()
-	if left := m.main.cache.MaxCost() - m.main.cache.RemainingCost(); left != 0 {
+	for i := range m.main {
+		m.main[i].cache.Wait()
+	}
+	if left := ranked(m); left != 0 {
 		t.Errorf("Ristretto still holds %d bytes after all was deleted", left)
 	}
 }
@@ -155,7 +166,7 @@ func TestMemoryWithEqualIDsServesNoWrongBody(t *testing.T) {
 		keys = append(keys, k)
 		putInside(t, m, k, 10_000+i)
 	}
-	m.main.settle()
+	m.settle()
 	m.makeRoom(m.bytes.ease)
 	for i, k := range keys {
 		if r, _ := m.Peek(k); r != nil && r.Variants[0].Body.Size != int64(10_000+i) {
@@ -175,14 +186,14 @@ func TestMemoryFindsVerdictsThatTheQueueDropped(t *testing.T) {
 	for i := range leavingQueue + 500 {
 		all = append(all, putInside(t, m, insideKey(i), 100).place.Load())
 	}
-	m.main.settle()
+	m.settle()
 	for i := range m.table.shards { // the worker cannot take anything out
 		m.table.shards[i].mu.Lock()
 	}
 	for _, e := range all {
 		m.window.mu.Lock()
 		if e.move(placeWindow, placeMain) {
-			m.window.unlinkLocked(e)
+			m.window.ring.remove(e)
 		}
 		m.window.mu.Unlock()
 		m.leaves(e, EvictedRefused)
@@ -233,7 +244,7 @@ func TestMemoryAccountsWhatTheHeapHolds(t *testing.T) {
 			for i := range n {
 				putInside(t, m, insideKey(i), size)
 			}
-			m.main.settle()
+			m.settle()
 			accounted, grown := m.Stats().Bytes-before, heapBytes()-heap
 			if got := m.Stats().Variants; got != int64(n) {
 				t.Fatalf("%d of %d objects are stored", got, n)
@@ -251,4 +262,9 @@ func heapBytes() int64 {
 	runtime.GC()
 	runtime.ReadMemStats(&s)
 	return int64(s.HeapAlloc)
+}
+
+// headOf is a header of about so many bytes.
+func headOf(bytes int) http.Header {
+	return http.Header{"Etag": {"x"}, "X": {strings.Repeat("x", bytes)}}
 }

@@ -6,10 +6,11 @@ import (
 	"github.com/dgraph-io/ristretto/v2"
 )
 
-// withMetrics gives a tier a Ristretto that counts its calls.
+// withMetrics gives the class of objects of 10,000 bytes a Ristretto that counts its calls.
 func withMetrics(t *testing.T, m *Memory) *ristretto.Metrics {
 	t.Helper()
-	m.main.cache.Close()
+	main := &m.main[classOf(10_000)]
+	main.cache.Close()
 	c, err := ristretto.NewCache(&ristretto.Config[uint64, *entry]{
 		NumCounters: 10_000, MaxCost: 6 << 20, BufferItems: 64, IgnoreInternalCost: true, Metrics: true,
 		OnExit: func(e *entry) { m.leaves(e, EvictedVictim) },
@@ -17,7 +18,7 @@ func withMetrics(t *testing.T, m *Memory) *ristretto.Metrics {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.main.cache = c
+	main.cache = c
 	return c.Metrics
 }
 
@@ -44,7 +45,7 @@ func TestMemoryTellsRistrettoOfMissesAndHits(t *testing.T) {
 			t.Fatal("it never left the window")
 		}
 	}
-	m.main.settle()
+	m.settle()
 	m.Hit(r, first)
 	if got := gets(); got != n+1 || metrics.Hits() != 1 {
 		t.Errorf("a hit: %d Gets in all, %d found, want %d and 1", got, metrics.Hits(), n+1)
@@ -55,11 +56,11 @@ func TestMemoryTakesBackWhatLeftBeforeItsSet(t *testing.T) {
 	m := openInside(t, 8<<20)
 	e := &entry{id: 1, size: 1000}
 	e.place.Store(uint32(placeGone))
-	if !m.main.offer(e) {
+	if !m.main[0].offer(e) {
 		t.Fatal("not taken")
 	}
-	m.main.settle()
-	if left := m.main.cache.MaxCost() - m.main.cache.RemainingCost(); left != 0 {
+	m.settle()
+	if left := ranked(m); left != 0 {
 		t.Errorf("Ristretto holds %d bytes of an object that is gone", left)
 	}
 }
@@ -71,7 +72,7 @@ func TestMemoryCarriesVerdictsOut(t *testing.T) {
 	e := v.place.Load()
 	m.window.mu.Lock()
 	e.move(placeWindow, placeMain)
-	m.window.unlinkLocked(e)
+	m.window.ring.remove(e)
 	m.window.mu.Unlock()
 	m.leaves(nil, EvictedVictim)
 	m.leaves(e, EvictedRefused)
