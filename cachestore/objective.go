@@ -59,10 +59,14 @@ func ShardsFor(size int64) int {
 	if size < undivided {
 		return 1
 	}
-	return int(min(max(size/undivided, defaultShards), maxShards))
+	return int(min(max(size/divided, defaultShards), maxShards))
 }
 
-const undivided = 16 << 30 // bytes
+// Bounds of what ShardsFor says, in bytes.
+const (
+	undivided = 8 << 30
+	divided   = 4 << 30
+)
 
 // largestIn is the largest body that a shard takes: all of it but what a body needs beside.
 func largestIn(quota int64) int64 { return quota - quota/128 }
