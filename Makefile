@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 TIMEOUT  ?= 10m
 
 .PHONY: help build test check vet fmt house cc race fuzz mutate conformance conformance-thrice demo \
-	kill soak bench bench-hit bench-miss bench-purge bench-disk bench-huge bench-wire clean
+	kill soak bench bench-hit bench-miss bench-purge bench-disk bench-huge bench-ratio bench-door bench-wire clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -99,6 +99,14 @@ bench-disk: ## the disk tier beside a plain file: hits, stores, stalls
 
 bench-huge: ## 20 GiB through edge, and an object that just fits on its disk
 	$(GO) run ./bench/huge -out bench/results/$$(date -u +%F)-huge.txt
+
+bench-ratio: ## hit ratios on the traces in $EDGE_SHARED/traces, beside LRU, the optimum and others; 15 minutes
+	{ date -u +%FT%TZ; $(GO) run ./cmd/edge bench ratio --runs 3 --policies all --disk 10% --disk off \
+		$${EDGE_SHARED:-../shared}/traces/*.tr.gz; } > bench/results/$$(date -u +%F)-ratio.txt
+
+bench-door: ## what is missed at the door of a running edge, beside what bench ratio says; 10 minutes
+	$(GO) run ./bench/door -out bench/results/$$(date -u +%F)-door.txt -rate 1500 -trace $${EDGE_SHARED:-../shared}/traces/adaptsize-web.tr.gz
+	$(GO) run ./bench/door -out bench/results/$$(date -u +%F)-door.txt -rate 2500 -divide 16 -trace $${EDGE_SHARED:-../shared}/traces/synth-z08.tr.gz
 
 bench-wire: ## edge beside nginx and Varnish, which root has installed when they are missing; ARGS="-quick -out FILE", "-cases h1-1k,tls-1k -out FILE"
 	$(GO) run ./bench/wire -out bench/results/$$(date -u +%F)-wire.txt $(ARGS)

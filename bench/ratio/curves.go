@@ -14,7 +14,8 @@ import (
 var curveSizes = []float64{1. / 16, 1. / 8, 1. / 4, 1. / 2, 1, 2, 4, 8}
 
 // Curves is how miss ratios change with the size of the tiers around the one of
-// each row, memory and disk together. They are made of a sample.
+// each row, memory and disk together. They are made of a sample. A row whose memory is too
+// small for that has no section.
 func Curves(ctx context.Context, in *Input, rows []Row, c Config) ([]report.Section, error) {
 	small := in.sampled(curveObjects)
 	var sections []report.Section
@@ -26,7 +27,9 @@ func Curves(ctx context.Context, in *Input, rows []Row, c Config) ([]report.Sect
 		if small.Rate < 1 {
 			s.Notes = append(s.Notes, fmt.Sprintf("Of a sample of %.3g %% of the objects. With LRU the error of such a sample was at most 0.02 on the traces that it was tried with.", 100*small.Rate))
 		}
-		sections = append(sections, s)
+		if s.Curves != nil { // else all sizes around it are too small to say anything
+			sections = append(sections, s)
+		}
 	}
 	return sections, nil
 }
@@ -74,7 +77,7 @@ func (in *Input) curve(ctx context.Context, r *Row, c Config) (report.Section, e
 }
 
 // leastCurve is the least memory of a sample that says anything, in bytes.
-const leastCurve = 64 << 10
+const leastCurve = 8 << 10
 
 func (c *Config) skip(n int) {
 	for range n {

@@ -50,6 +50,9 @@ func (v *ratioVerb) Run(ctx context.Context, t terminal) error {
 	if v.Report == "" {
 		return nil
 	}
+	if len(sections) == 0 {
+		return errors.New("no report: memory is too small for curves")
+	}
 	f, err := os.Create(v.Report)
 	if err != nil {
 		return fmt.Errorf("write report: %w", err)
