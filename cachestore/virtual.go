@@ -76,7 +76,7 @@ func NewVirtual(c VirtualConfig) (*Virtual, error) {
 		mem.all = newDuel(c.Disk, c.Objective == ObjectiveBytes)
 		v.disk.all = mem.all
 		if c.Overhead {
-			mem.burden(min(defaultQueue, c.Memory/16)) // what waits for the disk
+			mem.burden(min(defaultQueue, c.Memory/8)) // what waits for the disk
 		}
 	}
 	return v, nil

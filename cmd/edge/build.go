@@ -109,7 +109,7 @@ func (in *installation) openStore(s *settings, memory int64, port string, log *s
 	disk, err := cachestore.OpenDisk(cachestore.DiskConfig{
 		Dir: in.place.dir, Size: s.disk.size, Shards: cmp.Or(s.disk.shards, cachestore.ShardsFor(s.disk.size)), NoSync: !s.disk.sync,
 		Admission: s.disk.admission, Objective: s.disk.objective, NoReturners: !s.disk.returners,
-		Queue: min(diskQueue, memory/16), Seed: in.seed, PurgeEpoch: in.purges.Epoch(),
+		Queue: min(diskQueue, memory/8), Seed: in.seed, PurgeEpoch: in.purges.Epoch(),
 		PurgeSeq: index.Now, LastPurge: in.purges.LastPurge, Log: log,
 	})
 	if err != nil {
