@@ -30,7 +30,7 @@ func newShelvedEngine(t testing.TB) *Engine {
 		LongestCommit: 2_500_000, Deferred: 4, DeferredBytes: 44,
 		Shards: []cachestore.ShardStats{{Loaded: true}, {Loaded: true, Trouble: "no space left on device"}, {}},
 	}
-	d.Evicted[cachestore.DiskEvictedOldest], d.Dropped[cachestore.DiskDropQueue] = 21, 22
+	d.Evicted[cachestore.DiskEvictedLeast], d.Dropped[cachestore.DiskDropQueue] = 21, 22
 	e.cfg.Store = shelved{e.cfg.Store, d}
 	return e
 }
