@@ -45,6 +45,22 @@ func NewShadow(c ShadowConfig) (*Shadow, error) {
 
 func (c *ShadowConfig) part(n int64) int64 { return int64(c.Share * float64(n)) }
 
+// Bytes is about how many bytes of the process's memory a full shadow will take, when
+// objects have a usual size.
+func (c *ShadowConfig) Bytes() int64 {
+	n := emptyBytes(c.part(c.Memory)) + c.part(c.Memory)/usualObject*shadowObject
+	if c.Disk > 0 {
+		ghosts := min(c.part(int64(ghostLimit(c.Memory, 1))), c.part(c.Memory+c.Disk)/usualObject)
+		n += c.part(c.Disk)/usualObject*objectSlot + ghosts*ghostBytes
+	}
+	return n
+}
+
+const (
+	usualObject  = 16 << 10
+	shadowObject = 1 << 10 // bytes of what a shadow has in memory for an object
+)
+
 // emptyBytes is what a memory tier of a size takes when it is empty.
 func emptyBytes(size int64) int64 {
 	n := int64(leavingQueue*pointerBytes + tableBytes)

@@ -42,6 +42,7 @@ type Engine struct {
 	log       *slog.Logger
 	metrics   *Metrics
 	explain   *Explain
+	ghosts    *ghosts // nil: there are none
 	clock     func() time.Time
 	id        string    // in Via and CDN-Loop
 	statusID  []byte    // our member of Cache-Status
@@ -260,6 +261,9 @@ func (e *Engine) conclude(s *Session) {
 	s.record(rec)
 	e.metrics.observe(rec)
 	e.explain.add(s, rec)
+	if e.ghosts != nil {
+		e.ghosts.tell(s)
+	}
 	if e.cfg.AccessLog != nil {
 		e.cfg.AccessLog.Write(rec)
 	}
