@@ -29,6 +29,7 @@ type ghostStripe struct {
 
 	mu      sync.Mutex // nobody who has a client waiting waits for it
 	n       int
+	queued  uint64 // all that ever waited
 	waiting [ghostQueue]ghostRequest
 	_       [64]byte // keeps neighbours off each other's cache line
 }
@@ -56,6 +57,7 @@ func (s *ghostStripe) put(q *ghostRequest) (first bool) {
 	}
 	s.waiting[s.n] = *q
 	s.n++
+	s.queued++
 	return s.n == 1
 }
 
@@ -66,6 +68,13 @@ func (s *ghostStripe) take(told []ghostRequest) []ghostRequest {
 	told = append(told, s.waiting[:s.n]...)
 	s.n = 0
 	return told
+}
+
+// everQueued is how many requests were put, from the first on.
+func (s *ghostStripe) everQueued() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queued
 }
 
 // ghostCounts are the stripes' counts, added up.

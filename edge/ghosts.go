@@ -51,8 +51,9 @@ type ghosts struct {
 	mu       sync.Mutex
 	set      *ghostSet // nil after close
 	counted  ghostCounts
-	at       int64 // Unix ns of the last look at the counts
-	sampled  uint64
+	at       int64  // Unix ns of the last look at the counts
+	taken    uint64 // requests from the queues
+	sampled  uint64 // of them, those that the ghosts were asked
 	restarts uint64
 	recent   int   // requests of the sample
 	since    int64 // this moment, Unix ns
@@ -169,16 +170,17 @@ func (g *ghosts) run(ctx context.Context) {
 func (g *ghosts) ask(q *ghostRequest) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.taken++
 	if g.set == nil || q.hash > g.most.Load() {
 		return
 	}
 	g.lookLocked()
 	g.sampled++
-	g.recent++
-	g.set.request(q)
 	if time.Duration(q.now-g.since) >= busySpan {
 		g.recent, g.since = 0, q.now
 	}
+	g.recent++
+	g.set.request(q)
 	if g.set.shift < ghostShifts && (g.recent > g.config.Samples*int(busySpan/time.Second) || g.heavyLocked()) {
 		g.thinLocked()
 	}

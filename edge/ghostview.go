@@ -9,6 +9,7 @@ type GhostsView struct {
 	Requests uint64  `json:"requests"`    // since the start
 	Sampled  uint64  `json:"sampled"`
 	Dropped  uint64  `json:"dropped"`
+	Waiting  uint64  `json:"waiting"`  // of the sample, to be asked of the ghosts
 	Restarts uint64  `json:"restarts"` // with half the sample
 	Bytes    int64   `json:"bytes"`    // of memory that they take
 	Limit    int64   `json:"limit_bytes"`
@@ -57,6 +58,10 @@ func (g *ghosts) view() *GhostsView {
 		Requests: g.counted.asked(), Sampled: g.sampled, Dropped: g.counted.dropped,
 		Restarts: g.restarts, Bytes: g.set.bytes(), Limit: g.config.Bytes, Ghosts: []GhostView{},
 	}
+	for _, stripe := range g.stripes.all {
+		v.Waiting += stripe.everQueued()
+	}
+	v.Waiting -= g.taken // of which none came before it was queued
 	g.set.tell(v)
 	return v
 }
