@@ -29,13 +29,18 @@ func showGhosts(w io.Writer, v *edge.GhostsView) {
 	if len(v.Ghosts) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\nof what can be stored %.0f/s, from cache %.1f%%, and would be (%.0f requests for one object in %.0f):\n",
-		v.PerSecond, 100*v.HitRatio, v.Samples, 1/v.Rate)
+	fmt.Fprintf(w, "\nof what can be stored %.0f/s, from cache %.1f%%, and would be (by %.0f requests for one object in %.0f, bias %+.1f):\n",
+		v.PerSecond, 100*v.HitRatio, v.Samples, 1/v.Rate, 100*v.Bias)
 	for i := range v.Ghosts[1:] { // the first is of the store as it is
 		g := &v.Ghosts[1+i]
-		fmt.Fprintf(w, "  with %-18s %5.1f%% (%+.1f ±%.1f)  bytes %5.1f%% (%+.1f ±%.1f)  to origins %+.0f/s\n", change(g),
-			100*g.HitRatio, 100*g.Gain, 100*g.Error, 100*g.ByteHitRatio, 100*g.ByteGain, 100*g.ByteError, -g.SparedPerSecond)
+		fmt.Fprintf(w, "  with %-18s %s  bytes %s  to origins %+.0f/s\n", change(g),
+			gained(g.HitRatio, g.Gain, g.Error), gained(g.ByteHitRatio, g.ByteGain, g.ByteError), -g.SparedPerSecond)
 	}
+}
+
+// gained is a ratio in percent with what of it would be new.
+func gained(ratio, gain, err float64) string {
+	return fmt.Sprintf("%5.1f%% %-13s", 100*ratio, fmt.Sprintf("(%+.1f ±%.1f)", 100*gain, 100*err))
 }
 
 // change says in words what a ghost has that the store has not.
