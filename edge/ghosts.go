@@ -22,13 +22,13 @@ type GhostConfig struct {
 	// Bytes of memory that the ghosts may take together; a 32nd of the store's, at least
 	// 32 MiB, at most 96 MiB. It is not part of the store's.
 	Bytes   int64
-	Samples int // requests a second that they may be told of; 500
+	Samples int // requests a second that they may be told of; 250
 	Span    int // requests that they were told of, after which those before count half; 32,768
 }
 
 func (c GhostConfig) withDefaults() GhostConfig {
 	c.Bytes = or(c.Bytes, min(max(c.Store.Memory/32, 32<<20), 96<<20))
-	c.Samples = or(c.Samples, 500)
+	c.Samples = or(c.Samples, 250)
 	c.Span = or(c.Span, 1<<15)
 	return c
 }

@@ -254,7 +254,7 @@ func TestGhostsKeepToTheirMemory(t *testing.T) {
 
 // TestGhostSums: by hand.
 func TestGhostSums(t *testing.T) {
-	g := &ghostSet{shift: 1, all: []ghost{{}, {memory: 2, disk: 1}}}
+	g := &ghostSet{shift: 1, all: make([]ghost, 2)}
 	g.sums = ghostSums{requests: 2000, hits: 1200, bytes: 2e6, hitBytes: 1e6, samples: 900, dropped: 100, seconds: 50}
 	for i := range ghostGroups {
 		g.all[0].hits.requests[i], g.own.requests[i] = 30, 33

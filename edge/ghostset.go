@@ -20,10 +20,15 @@ type ghostSet struct {
 
 // ghost is one of them.
 type ghost struct {
+	ghostKind
+	shadow *cachestore.Shadow
+	hits   ghostHits
+}
+
+// ghostKind is what a ghost has in place of what the store has.
+type ghostKind struct {
 	memory, disk float64 // times what the store has
 	objective    cachestore.Objective
-	shadow       *cachestore.Shadow
-	hits         ghostHits
 }
 
 const (
@@ -47,12 +52,6 @@ func (h *ghostHits) fade(by float64) {
 	}
 }
 
-// ghostKind is what a ghost has in place of what the store has.
-type ghostKind struct {
-	memory, disk float64
-	objective    cachestore.Objective
-}
-
 // ghostKinds are the store as it is, and one change at a time.
 func ghostKinds(c *GhostConfig) []ghostKind {
 	own := ghostKind{1, 1, c.Store.Objective}
@@ -74,8 +73,8 @@ func ghostKinds(c *GhostConfig) []ghostKind {
 	return kinds
 }
 
-// shadow is what a ghost is made of, for one object in 2^shift.
-func (k *ghostKind) shadow(c *GhostConfig, shift uint) cachestore.ShadowConfig {
+// config is that of the ghost's shadow, for one object in 2^shift.
+func (k *ghostKind) config(c *GhostConfig, shift uint) cachestore.ShadowConfig {
 	s := cachestore.ShadowConfig{VirtualConfig: c.Store, Queue: c.Queue, Share: 1 / float64(uint64(1)<<shift)}
 	s.Memory = int64(k.memory * float64(c.Store.Memory))
 	s.Disk = int64(k.disk * float64(c.Store.Disk))
@@ -89,7 +88,7 @@ func firstShift(c *GhostConfig) uint {
 	for shift := range uint(ghostShifts) {
 		n := int64(0)
 		for _, k := range ghostKinds(c) {
-			s := k.shadow(c, shift)
+			s := k.config(c, shift)
 			n += s.Bytes()
 		}
 		if n <= c.Bytes {
@@ -102,12 +101,12 @@ func firstShift(c *GhostConfig) uint {
 func newGhostSet(c *GhostConfig, shift uint) (*ghostSet, error) {
 	g := &ghostSet{shift: shift, span: float64(c.Span)}
 	for _, k := range ghostKinds(c) {
-		shadow, err := cachestore.NewShadow(k.shadow(c, shift))
+		shadow, err := cachestore.NewShadow(k.config(c, shift))
 		if err != nil {
 			g.close()
 			return nil, err
 		}
-		g.all = append(g.all, ghost{memory: k.memory, disk: k.disk, objective: k.objective, shadow: shadow})
+		g.all = append(g.all, ghost{ghostKind: k, shadow: shadow})
 	}
 	return g, nil
 }
