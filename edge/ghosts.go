@@ -19,7 +19,7 @@ type GhostConfig struct {
 	Store cachestore.VirtualConfig // as it is; Memory 0: no ghosts
 	Queue int64                    // bytes that may wait to be written to its disk
 
-	// Bytes of memory that the ghosts may take together; a 32nd of the store's, at least
+	// Bytes of memory that the ghosts may take together; a sixteenth of the store's, at least
 	// 32 MiB, at most 96 MiB. It is not part of the store's.
 	Bytes   int64
 	Samples int // requests a second that they may be told of; 250
@@ -27,7 +27,7 @@ type GhostConfig struct {
 }
 
 func (c GhostConfig) withDefaults() GhostConfig {
-	c.Bytes = or(c.Bytes, min(max(c.Store.Memory/32, 32<<20), 96<<20))
+	c.Bytes = or(c.Bytes, min(max(c.Store.Memory/16, 32<<20), 96<<20))
 	c.Samples = or(c.Samples, 250)
 	c.Span = or(c.Span, 1<<15)
 	return c
