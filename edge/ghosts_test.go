@@ -318,6 +318,36 @@ func BenchmarkGhosts(b *testing.B) {
 	}
 }
 
+// BenchmarkGhostTell is what of a hit is the ghosts' alone.
+func BenchmarkGhostTell(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		most uint64
+	}{{"unsampled", 0}, {"sampled", math.MaxUint64}} {
+		b.Run(c.name, func(b *testing.B) {
+			e := newTestEngine(b)
+			hitter(b, e)
+			g := haunt(b, e, smallGhosts)
+			g.most.Store(c.most)
+			s := e.NewSession(&nowhere{})
+			s.Request.Method, s.Request.HasHost, s.Request.Host, s.Request.Path, s.Request.Remote = "GET", true, hostA, pathX, loopback
+			s.Request.Fields = policy.Fields{{Name: []byte("Accept-Encoding"), Value: []byte("gzip")}}
+			if !e.Begin(s) {
+				b.Fatal("no hit")
+			}
+			if _, hit, ok := s.wanted(); !hit || !ok {
+				b.Fatal("the hit does not count")
+			}
+			g.mu.Lock() // the queue gets full
+			defer g.mu.Unlock()
+			b.ReportAllocs()
+			for b.Loop() {
+				g.tell(s)
+			}
+		})
+	}
+}
+
 // BenchmarkGhostSample is what one request of the sample costs all ghosts, half of the
 // requests being for an object that is new.
 func BenchmarkGhostSample(b *testing.B) {
