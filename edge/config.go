@@ -32,6 +32,8 @@ type Config struct {
 	AltSvc            string // Alt-Svc on answers over TLS that are not HTTP/3; "" = none
 	Limits            Limits
 
+	Ghosts GhostConfig // the zero value: none
+
 	Proxy Proxy // nil: the routes' upstreams
 	Parts []any // parts with hooks, in order
 

@@ -14,6 +14,7 @@ import (
 // in bytes, -1 while it is unknown (then there are no ranges).
 func (e *Engine) shape(s *Session, h *cachestore.Head, val *policy.Validators, size int64) {
 	st, v := &s.state, &s.state.view
+	st.size, st.shaped = size, true
 	*v = View{Status: h.Status, Length: size, To: size, Close: v.Close}
 	v.NoBody, st.parts = s.Request.Method == http.MethodHead, nil
 	if h.Status == http.StatusNoContent {

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,7 @@ type Engine struct {
 	log       *slog.Logger
 	metrics   *Metrics
 	explain   *Explain
+	ghosts    *ghosts // nil: there are none
 	clock     func() time.Time
 	id        string    // in Via and CDN-Loop
 	statusID  []byte    // our member of Cache-Status
@@ -55,6 +57,7 @@ type Engine struct {
 	stop    context.CancelFunc
 	leashes origin.Leashes // of what is asked of origins; they end with ctx
 	crew    crew           // runs fetches
+	tasks   sync.WaitGroup // the ghosts'
 }
 
 // NewSession makes the session that a lane uses for one request after another
@@ -141,6 +144,7 @@ func (e *Engine) Close() error {
 	e.stop()
 	e.leashes.Cut()
 	e.crew.close()
+	e.tasks.Wait()
 	return nil
 }
 
@@ -258,6 +262,9 @@ func (e *Engine) conclude(s *Session) {
 	s.record(rec)
 	e.metrics.observe(rec)
 	e.explain.add(s, rec)
+	if e.ghosts != nil {
+		e.ghosts.tell(s)
+	}
 	if e.cfg.AccessLog != nil {
 		e.cfg.AccessLog.Write(rec)
 	}

@@ -66,11 +66,11 @@ func (f *finder) judge(s *Session, v *cachestore.Variant, now int64) policy.Use 
 	cover := f.covers(c.Key, v)
 	switch cover.Strength {
 	case purge.Hard:
-		c.Reason = policy.Purged
+		c.Reason, st.purged = policy.Purged, true
 		st.marked = f.marked(s, now) // nothing is stored any more that it could hide
 		return policy.UseNot
 	case purge.Revalidate:
-		c.Reason, st.base, c.Variant = policy.Purged, v, v
+		c.Reason, st.base, c.Variant, st.purged = policy.Purged, v, v, true
 		return policy.UseValidate
 	case purge.Soft:
 		st.life, st.soft = v.Life.Soften(min(cover.SoftAt, now), f.window), true
@@ -91,7 +91,7 @@ func (f *finder) judge(s *Session, v *cachestore.Variant, now int64) policy.Use 
 	default:
 		st.base = v
 		if st.soft && use == policy.UseValidate {
-			c.Reason = policy.Purged
+			c.Reason, st.purged = policy.Purged, true
 		}
 		if !f.standsIn(s, v, why, now) {
 			return policy.UseValidate

@@ -85,6 +85,9 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	s.explain(m.engine.explain)
 	m.edges(s, t)
+	if v := m.engine.Ghosts(); v != nil {
+		s.ghosts(v)
+	}
 }
 
 // scrape sends what it is given to one scrape.

@@ -50,6 +50,13 @@ func New(c Config) (*Engine, error) {
 	e.metrics = newMetrics(e)
 	e.explain = newExplain(e.limits.Explain)
 	e.resolveHooks()
+	if e.ghosts, err = newGhosts(c.Ghosts, e.clock, e.log); err != nil {
+		e.stop()
+		return nil, fmt.Errorf("new engine: %w", err)
+	}
+	if e.ghosts != nil {
+		e.tasks.Go(func() { e.ghosts.run(e.ctx) })
+	}
 	return e, nil
 }
 

@@ -22,7 +22,8 @@ type Top struct {
 	Disk      *TopTier          `json:"disk,omitempty"` // nil when there is no disk tier
 	Upstreams []TopPeer         `json:"upstreams"`
 	PurgeSeq  uint64            `json:"purge_seq"`
-	Hottest   []HotURI          `json:"hottest"` // of the last 10 to 20 seconds
+	Hottest   []HotURI          `json:"hottest"`          // of the last 10 to 20 seconds
+	Ghosts    *GhostsView       `json:"ghosts,omitempty"` // nil when there are none
 }
 
 // TopTier is a tier's fill level.
@@ -50,6 +51,7 @@ func (e *Engine) Top(uris int) Top {
 		Fills: e.flights.running(), PurgeSeq: e.index.Now(),
 		Memory:  TopTier{Bytes: st.Bytes, Limit: st.Limit, Objects: st.Variants},
 		Hottest: e.explain.hot.list(uris, now.UnixNano()),
+		Ghosts:  e.Ghosts(),
 	}
 	top.Hits[TierMemory.String()] = t.hits[TierMemory]
 	if d := &st.Disk; d.Limit > 0 {

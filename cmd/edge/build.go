@@ -166,7 +166,7 @@ func (in *installation) engineConfig(s *settings, token string, log *slog.Logger
 			BodyBuffer: s.limits.bodyBuffer, Object: s.limits.object,
 			Refreshes: s.limits.refreshes, Ranges: s.limits.ranges, SearchRules: s.limits.searchRules,
 		},
-		Log: log,
+		Ghosts: in.ghosts(s), Log: log,
 	}
 	if in.accessLog != nil {
 		c.AccessLog = in.accessLog

@@ -107,6 +107,7 @@ log: {access: /l, format: combined}
 limits: {head: 32KiB, head_lines: 1, h2_streams: 7, h2_resets: 8, h2_controls: 11, uri: 1KiB, origin_head: 2KiB, origin_head_lines: 2, body_buffer: 3B, object: 4KiB, ranges: 3,
   tags: 4, refreshes: 5, search_rules: 640, variants: 6, vary_names: 7, conns: 8, header_timeout: 250ms, idle: 1h30m, write_stall: 9s, body_min_rate: 1KiB/s, drain: 10s}
 hit_for_miss: 0
+ghosts: off
 cache_status: {id: node-1, detail: true}
 `)
 	ms, hour := time.Millisecond, time.Hour
@@ -122,6 +123,7 @@ cache_status: {id: node-1, detail: true}
 		"admin":             {s.admin, adminSettings{":9", "tok", []string{"admin.example"}}},
 		"memory":            {s.memory, memorySize{bytes: 3 << 29}},
 		"disk":              {s.disk, diskSettings{"/d", 2 << 30, false, 8, cachestore.AdmitAlways, cachestore.ObjectiveBytes, false}},
+		"ghosts":            {s.ghosts, false},
 		"upstreams.a.queue": {s.upstreams["a"].Queue, -1},
 		"upstreams.a.peers": {s.upstreams["a"].Peers, []string{"http://a:1", "https://b"}},
 		"upstreams.a.tls":   {s.upstreams["a"].TLS, origin.TLSConfig{Name: "n", Insecure: true}},
@@ -171,6 +173,7 @@ func TestWrongConfiguration(t *testing.T) {
 		{"a list for a text", "memory: [1GiB]", "memory: is a list; give a size"},
 		{"a mapping for a text", "memory: {a: 1}", "memory: is a mapping (a text with : in it goes into quotes); give a size"},
 		{"a text for a mapping", "disk: off", "disk: \"off\" is not right; give a mapping"},
+		{"a switch for a word", "ghosts: false", "ghosts: \"false\" is not right; give on or off"},
 		{"a text for a switch", "disk: {sync: yes}", "disk.sync: \"yes\" is not right; give true or false"},
 		{"nothing at all", "memory:", "memory: is empty; give a size"},
 		{"another word", "log: {format: xml}", "log.format: \"xml\" is not right; give json or combined"},

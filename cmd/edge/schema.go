@@ -53,6 +53,7 @@ func (s *settings) schema() map[string]func(value) {
 		"purge":        func(v value) { v.keys(s.purge.schema()) },
 		"log":          func(v value) { v.keys(s.log.schema()) },
 		"limits":       func(v value) { v.keys(s.limits.schema()) },
+		"ghosts":       func(v value) { s.ghosts = v.choice("on", "off") == "on" },
 		"hit_for_miss": func(v value) { s.hitForMiss = v.span(0) },
 		"cache_status": func(v value) {
 			v.keys(map[string]func(value){

@@ -29,6 +29,7 @@ type settings struct {
 	hitForMiss time.Duration
 	cacheID    string
 	cacheMore  bool // cache_status.detail
+	ghosts     bool
 }
 
 type tlsSettings struct {
@@ -172,6 +173,7 @@ func defaultSettings() *settings {
 		},
 		hitForMiss: 10 * time.Second,
 		cacheID:    "edge",
+		ghosts:     true,
 	}
 }
 

@@ -101,6 +101,9 @@ func showTop(w io.Writer, before, now *edge.Top) {
 		fmt.Fprintf(w, "disk   %s of %s   objects %d   hits %.0f/s\n",
 			formatSize(d.Bytes), formatSize(d.Limit), d.Objects, hits("disk"))
 	}
+	if now.Ghosts != nil {
+		showGhosts(w, now.Ghosts)
+	}
 	fmt.Fprintln(w)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, p := range now.Upstreams {

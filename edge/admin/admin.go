@@ -60,6 +60,7 @@ func New(c Config) (*Handler, error) {
 	h.mux.HandleFunc("GET /v1/explain/{id}", v.explain)
 	h.mux.HandleFunc("GET /v1/top", v.top)
 	h.mux.HandleFunc("GET /v1/log", v.log)
+	h.mux.HandleFunc("GET /v1/ghosts", v.ghosts)
 	d := &diskPort{disk: c.Disk}
 	h.mux.HandleFunc("GET /v1/disk", d.stats)
 	h.mux.HandleFunc("POST /v1/disk/check", d.check)

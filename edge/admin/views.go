@@ -28,6 +28,16 @@ const hottestShown = 20
 // top answers GET /v1/top.
 func (v views) top(w http.ResponseWriter, _ *http.Request) { reply(w, v.engine.Top(hottestShown)) }
 
+// ghosts answers GET /v1/ghosts.
+func (v views) ghosts(w http.ResponseWriter, _ *http.Request) {
+	ghosts := v.engine.Ghosts()
+	if ghosts == nil {
+		say(w, http.StatusNotFound, "there are no ghosts: ghosts is off")
+		return
+	}
+	reply(w, ghosts)
+}
+
 func reply(w http.ResponseWriter, value any) {
 	body, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
