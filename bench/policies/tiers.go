@@ -12,6 +12,7 @@ type Tiers struct {
 // Tally counts requests and the bytes of the objects that they ask for.
 type Tally struct{ Objects, Bytes int64 }
 
+// Add counts an object of that size.
 func (t *Tally) Add(size int64) {
 	t.Objects++
 	t.Bytes += size
