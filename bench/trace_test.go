@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -141,7 +142,7 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &Workload{IDs: []string{"b", "a"}, Sizes: []int64{9, 7}, Requests: []uint32{0, 1, 0, 0}}
+	want := &Workload{IDs: []string{"b", "a"}, Sizes: []int64{9, 7}, Requests: []uint32{0, 1, 0, 0}, Seconds: 1}
 	if !reflect.DeepEqual(w, want) {
 		t.Errorf("got %+v, want %+v", w, want)
 	}
@@ -162,8 +163,26 @@ func TestLoadPutsALogInOrderOfTime(t *testing.T) {
 		Format: AccessLog, IDs: []string{"http://h/late", "http://h/early"},
 		Sizes: []int64{9, 50}, Requests: []uint32{1, 0, 1},
 	}
-	if !reflect.DeepEqual(w, want) {
+	if w.Seconds < 0.0007 || w.Seconds > 0.0009 {
+		t.Errorf("%v seconds, want 0.0008", w.Seconds)
+	}
+	if w.Seconds = 0; !reflect.DeepEqual(w, want) {
 		t.Errorf("got %+v, want %+v", w, want)
+	}
+}
+
+// Lifetimes come from edge's own log alone; what it says may not be stored is told apart.
+func TestLoadReadsLifetimes(t *testing.T) {
+	line := `{"time":"2026-01-02T03:04:0%d.0Z","kind":"client","method":"GET","scheme":"http","host":"h","uri":"/%d","status":200,"body_bytes":9,"cache":"%s",%s"ttl":%d}` + "\n"
+	in := fmt.Sprintf(line, 0, 0, "miss", "", 60) + fmt.Sprintf(line, 1, 1, "hit", "", 59) +
+		fmt.Sprintf(line, 2, 2, "miss", `"unstored":"no_store",`, 0) + fmt.Sprintf(line, 3, 3, "bypass", "", 0) +
+		fmt.Sprintf(line, 4, 4, "miss", `"unstored":"aborted",`, 0) + fmt.Sprintf(line, 5, 5, "stale", "", -3)
+	w, err := Load(strings.NewReader(in), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []int32{60, 59, Unstorable, Unstorable, 0, 1}; !slices.Equal(w.Fresh, want) || len(w.At) != 6 || w.At[1]-w.At[0] != 1e9 {
+		t.Errorf("lifetimes %v at %v, want %v", w.Fresh, w.At, want)
 	}
 }
 

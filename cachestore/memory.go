@@ -102,10 +102,7 @@ func NewMemory(c MemoryConfig) (*Memory, error) {
 		kick:    make(chan struct{}, 1),
 		done:    make(chan struct{}),
 	}
-	fixed := int64(leavingQueue*pointerBytes + tableBytes + duelBytes)
-	for i := range m.main {
-		fixed += ristrettoBytes(countersOf(i, c.Size))
-	}
+	fixed := emptyBytes(c.Size)
 	if c.bare {
 		fixed = 0
 	}

@@ -26,7 +26,7 @@ const (
 // NewShadow makes an empty shadow. Close ends it.
 func NewShadow(c ShadowConfig) (*Shadow, error) {
 	small := c.VirtualConfig
-	small.Overhead, small.Shards = true, 1 // many shards of a small disk would have no room for what is large
+	small.Overhead, small.apart, small.Shards = true, true, 1 // many shards of a small disk would have no room for what is large
 	small.Memory = max(c.part(c.Memory), 1)
 	small.Disk = c.part(c.Disk)
 	v, err := NewVirtual(small)
@@ -63,7 +63,7 @@ const (
 
 // emptyBytes is what a memory tier of a size takes when it is empty.
 func emptyBytes(size int64) int64 {
-	n := int64(leavingQueue*pointerBytes + tableBytes)
+	n := int64(leavingQueue*pointerBytes + tableBytes + duelBytes)
 	for i := range classes {
 		n += ristrettoBytes(countersOf(i, size))
 	}

@@ -21,6 +21,8 @@ type VirtualConfig struct {
 	// Overhead counts what an object takes beside its body, as the tiers do. When
 	// it is false bytes are bodies' bytes.
 	Overhead bool
+
+	apart bool // who asks counts what the disk needs of memory
 }
 
 // Virtual is a store whose bodies are lengths: the table, the window, Ristretto
@@ -33,6 +35,7 @@ type Virtual struct {
 	head     *Head
 	overhead int64 // bytes of memory that an object takes beside its body
 	bare     bool  // they do not count
+	burdens  bool  // what the disk needs of memory does
 }
 
 // VirtualRequest asks for an object.
@@ -75,7 +78,7 @@ func NewVirtual(c VirtualConfig) (*Virtual, error) {
 		mem.below = v.disk
 		mem.all = newDuel(c.Disk, c.Objective == ObjectiveBytes)
 		v.disk.all = mem.all
-		if c.Overhead {
+		if v.burdens = c.Overhead && !c.apart; v.burdens {
 			mem.burden(min(defaultQueue, c.Memory/8)) // what waits for the disk
 		}
 	}
@@ -159,7 +162,7 @@ func (v *Virtual) raise(k policy.Key, now int64) (found bool) {
 
 // settle carries out at once what the tiers would do by and by.
 func (v *Virtual) settle() {
-	if v.disk != nil && !v.bare {
+	if v.burdens {
 		v.mem.burden(v.disk.grown())
 	}
 	v.mem.settle()

@@ -141,7 +141,7 @@ func show(ctx context.Context, o options, stderr io.Writer) (*report, error) {
 	}
 	defer source.Close()
 	config := filepath.Join(dir, "edge.yaml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, "disk: {size: %dMiB}\n", o.disk), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, "disk: {size: %dMiB, admission: always}\n", o.disk), 0o600); err != nil {
 		return nil, err
 	}
 	c := &course{o: o, source: source, report: &report{log: stderr}, config: child.Config{

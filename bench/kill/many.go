@@ -45,7 +45,7 @@ func fill(ctx context.Context, dir string, size int64, objects int) (err error) 
 		return err
 	}
 	disk, err := cachestore.OpenDisk(cachestore.DiskConfig{
-		Dir: dir, Size: size, Seed: seed, PurgeEpoch: log.Epoch(), PurgeSeq: log.Index().Now, LastPurge: log.LastPurge,
+		Dir: dir, Size: size, Shards: cachestore.ShardsFor(size), Seed: seed, PurgeEpoch: log.Epoch(), PurgeSeq: log.Index().Now, LastPurge: log.LastPurge,
 	})
 	if err != nil {
 		return err
@@ -110,7 +110,7 @@ func measureStarts(ctx context.Context, k *killer, base string) (*startReport, e
 	}
 	defer refusing.Close()
 	config := filepath.Join(base, "edge.yaml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, "disk: {size: %s}\n", k.disk), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, "disk: {size: %s, admission: always}\n", k.disk), 0o600); err != nil {
 		return nil, err
 	}
 	size, err := parseGiB(k.disk)

@@ -61,7 +61,7 @@ func (k *killer) directory(ctx context.Context, dir string, rounds int, synced b
 	}
 	defer o.Close()
 	config := filepath.Join(dir, "edge.yaml")
-	text := fmt.Sprintf("disk: {size: %s, sync: %v}\n", k.disk, synced)
+	text := fmt.Sprintf("disk: {size: %s, sync: %v, admission: always}\n", k.disk, synced)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return err
 	}

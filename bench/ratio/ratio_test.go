@@ -38,6 +38,9 @@ func made(requests int) *Input {
 
 func run(t *testing.T, in *Input, c Config) []Row {
 	t.Helper()
+	if raced {
+		t.Skip("one goroutine, and it takes minutes")
+	}
 	if c.Memory == nil {
 		c.Memory, c.Disk = []Size{{Percent: 1}}, []Size{{Percent: 10}}
 	}

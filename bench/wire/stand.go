@@ -124,7 +124,7 @@ func (s *stand) edge(ctx context.Context, dir string) (*server, error) {
 		return nil, err
 	}
 	conf := filepath.Join(dir, "edge.yaml")
-	text := fmt.Sprintf("tls: {listen: [%q], certs: [{cert: %q, key: %q}]}\ndisk: {size: %dMiB}\n",
+	text := fmt.Sprintf("tls: {listen: [%q], certs: [{cert: %q, key: %q}]}\ndisk: {size: %dMiB, admission: always}\n",
 		addrs[0], s.env.cert.cert, s.env.cert.key, diskMiB)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return nil, err

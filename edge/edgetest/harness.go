@@ -45,6 +45,8 @@ type Config struct {
 	// Disk is the directory of a disk tier under it; empty is none. The purge
 	// log lies there, too, so that both outlive a Restart.
 	Disk string
+	// Admission says what the disk tier takes; everything.
+	Admission cachestore.Admission
 	// DiskBytes is the quota of the disk tier; 64 MiB.
 	DiskBytes int64
 	// Protocols are those of Harness.Client; nil is HTTP/1.1.
@@ -146,7 +148,7 @@ func (h *Harness) openStore(c *Config) {
 		return
 	}
 	d := cachestore.DiskConfig{
-		Dir: c.Disk, Size: cmp.Or(c.DiskBytes, 64<<20), Queue: size / 16, Seed: 1,
+		Dir: c.Disk, Size: cmp.Or(c.DiskBytes, 64<<20), Queue: size / 16, Seed: 1, Admission: c.Admission,
 		PurgeEpoch: h.Purges.Epoch(), PurgeSeq: h.Purges.Index().Now, LastPurge: h.Purges.LastPurge,
 		Log: slog.New(h.Log),
 	}

@@ -1,0 +1,5 @@
+//go:build race
+
+package ratio
+
+const raced = true // and all is ten times as slow
