@@ -15,11 +15,11 @@ import (
 )
 
 // The run with a disk: memory is small, and a flood drives out of it what the tests
-// have stored. Its objects are so small that they go through memory, not straight to
-// the disk.
+// have stored. Its objects are as small as theirs: memory keeps those of other sizes apart. All goes to
+// the disk, too.
 const (
-	floodBytes    = 24 << 10
-	floodEvery    = 10 * time.Millisecond
+	floodBytes    = 3 << 10
+	floodEvery    = 2 * time.Millisecond
 	leastFromDisk = 15
 )
 
@@ -33,7 +33,7 @@ func smallOverDisk(t *testing.T) map[string]string {
 	}))
 	t.Cleanup(origin.Close)
 	return map[string]string{
-		`disk: {dir: "off"}`: fmt.Sprintf("memory: 8MiB\ndisk: {dir: %q, size: 256MiB, shards: 1}", t.TempDir()),
+		`disk: {dir: "off"}`: fmt.Sprintf("memory: 8MiB\ndisk: {dir: %q, size: 256MiB, shards: 1, admission: always}", t.TempDir()),
 		"upstreams:\n":       fmt.Sprintf("upstreams:\n  flood: {peers: [%q]}\n", origin.URL),
 		"routes:\n":          "routes:\n  - match: {path: /flood}\n    upstream: flood\n",
 	}
