@@ -59,7 +59,7 @@ func hitsOf(ctx context.Context, o options, dir string, size int, out *strings.B
 		var all [3]hitFigures
 		for round := range o.rounds + 1 {
 			for i, way := range []func(context.Context, *rand.Rand, time.Time) (int, int, error){w.plain, w.read, w.raise} {
-				rate, micros, err := w.round(ctx, way, o.span, workers, uint64(3*round+i))
+				rate, micros, err := w.round(ctx, way, o.span, workers, uint64(workers<<32+3*round+i))
 				if err != nil {
 					return err
 				}
