@@ -106,7 +106,7 @@ func newModel(t *testing.T, d *disk) *model {
 
 // start opens everything that ends with a process.
 func (m *model) start(dir string) (err error) {
-	memory, err := cachestore.NewMemory(cachestore.MemoryConfig{Size: 3 << 20})
+	memory, err := cachestore.NewMemory(cachestore.MemoryConfig{Size: 6 << 20})
 	if err != nil {
 		return err
 	}
