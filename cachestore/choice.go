@@ -17,6 +17,10 @@ type choice struct {
 	odds      [sizeBuckets]odds
 }
 
+func chooser(a Admission, noReturners bool) choice {
+	return choice{always: a == AdmitAlways, returners: !noReturners}
+}
+
 // The parameters of what is taken (admission sz2).
 const (
 	smallShare  = 0.38   // of the mean of fills: smaller ones are taken
@@ -55,8 +59,8 @@ func (o *odds) share() float64 { return (o.back + priorBack) / (o.seen + priorSe
 func bucketOf(size int64) int { return min(bits.Len64(uint64(size))/2, sizeBuckets-1) }
 
 // fill says whether an object that comes from the origin is taken, and how often it is known
-// to have been asked for. room is what the shard has free: all is taken that fits into half
-// of a shard, for a disk that is not in use yet has nothing to lose.
+// to have been asked for. room is what the shard has free: all is taken that fits into its
+// first quarter, for a disk that is not in use yet has nothing to lose.
 func (c *choice) fill(h policy.Hash, size, room int64) (uses uint32, taken bool) {
 	bucket := &c.odds[bucketOf(size)]
 	if g, known := c.ghosts.take(h); known {

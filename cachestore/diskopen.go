@@ -131,7 +131,7 @@ func (d *Disk) openShard(n int) (*diskShard, error) {
 		queue: newQueue(d.config.Queue / int64(d.config.Shards)), reads: make(chan struct{}, d.config.Reads),
 		gone: make(chan struct{}), loaded: make(chan struct{}),
 		index:  &index{order: worthOrder{power: d.config.Objective.power()}},
-		choice: choice{always: d.config.Admission == AdmitAlways, returners: !d.config.NoReturners}, state: state, loading: true, touched: map[policy.Hash]struct{}{},
+		choice: chooser(d.config.Admission, d.config.NoReturners), state: state, loading: true, touched: map[policy.Hash]struct{}{},
 		pending: map[ref]*change{}, unsaved: map[ref]int64{}, leases: map[ref]*lease{}, deferred: map[ref]deferral{},
 	}
 	for _, id := range loose {

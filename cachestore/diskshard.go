@@ -168,8 +168,7 @@ func (s *diskShard) touchLocked(h policy.Hash) {
 // and how often it was asked for as far as is known.
 func (s *diskShard) chooseLocked(h policy.Hash, size int64) (uses uint32, taken bool) {
 	if all := s.d.all.Load(); all != nil {
-		s.choice.open = all.open.Load() || all.recent.Load()
-		s.index.turn(all.recent.Load())
+		all.steer(&s.choice, s.index)
 	}
 	uses, taken = s.choice.fill(h, size, s.quota/roomyShare-s.usedLocked()-s.waiting)
 	if !taken {
@@ -182,7 +181,7 @@ func (s *diskShard) chooseLocked(h policy.Hash, size int64) (uses uint32, taken 
 // gives its body the ID.
 func (s *diskShard) putLocked(k policy.Key, v *Variant) {
 	b := v.Body
-	if s.refusesLocked(b) {
+	if b.passed || s.refusesLocked(b) {
 		return
 	}
 	if b.spilt != nil { // it was chosen before it came
@@ -201,7 +200,7 @@ func (s *diskShard) refusesLocked(b *Body) bool {
 		s.d.drop(DiskDropTooLarge)
 	case s.restingLocked():
 		s.d.drop(DiskDropResting)
-	case b.spilt == nil && (b.passed || !b.InMemory()):
+	case b.spilt == nil && !b.InMemory():
 	default:
 		return false
 	}

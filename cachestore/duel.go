@@ -111,6 +111,13 @@ func (d *duel) judge() {
 	d.asked, d.tier, d.lru, d.gdsf = d.asked/2, d.tier/2, d.lru/2, d.gdsf/2
 }
 
+// steer has a shard's choice and order do what it has come to.
+func (d *duel) steer(c *choice, x *index) {
+	recent := d.recent.Load()
+	c.open = recent || d.open.Load()
+	x.turn(recent)
+}
+
 // resize is for a tier that has another size now.
 func (d *duel) resize(capacity int64) {
 	d.mu.Lock()

@@ -82,7 +82,7 @@ func (t *table) during(k policy.Key, r *Resource, f func()) {
 func (t *table) each(f func(*Resource) bool) {
 	var some []*Resource
 	for i := range t.shards {
-		some = t.shards[i].appendTo(some[:0], -1)
+		some = t.shards[i].appendTo(some[:0])
 		for _, r := range some {
 			if !f(r) {
 				return
@@ -92,15 +92,11 @@ func (t *table) each(f func(*Resource) bool) {
 	}
 }
 
-// appendTo appends at most limit resources in no order; a negative limit is none.
-func (s *shard) appendTo(dst []*Resource, limit int) []*Resource {
+// appendTo appends all resources, in no order.
+func (s *shard) appendTo(dst []*Resource) []*Resource {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, r := range s.byHash {
-		if limit == 0 {
-			break
-		}
-		limit--
 		dst = append(dst, r)
 	}
 	return dst

@@ -32,7 +32,7 @@ func newVirtualDisk(c *VirtualConfig) *virtualDisk {
 		s := &d.shards[i]
 		s.number, s.quota = uint64(i), c.Disk/int64(c.Shards)
 		s.index.order.power = c.Objective.power()
-		s.choice = choice{always: c.Admission == AdmitAlways, returners: !c.NoReturners}
+		s.choice = chooser(c.Admission, c.NoReturners)
 		s.choice.size(c.Memory, c.Disk, c.Shards)
 	}
 	return d
@@ -101,8 +101,7 @@ func (d *virtualDisk) follow(k policy.Key, _, new *Resource) {
 
 // store takes a variant that comes from the origin, if it is chosen.
 func (d *virtualDisk) store(s *virtualShard, k policy.Key, v *Variant) {
-	s.choice.open = d.all.open.Load() || d.all.recent.Load()
-	s.index.turn(d.all.recent.Load())
+	d.all.steer(&s.choice, &s.index)
 	if uses, taken := s.choice.fill(k.Hash, v.Body.Size, s.quota/roomyShare-s.used); taken {
 		d.place(s, k, v, uses)
 	}
