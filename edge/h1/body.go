@@ -284,6 +284,7 @@ func (b *body) end() {
 // a body that was cut must never look whole.
 func (b *body) fail(err error) error {
 	fault, ok := err.(*edge.BodyError)
+	lost := false
 	switch {
 	case ok:
 	case errors.Is(err, errLate):
@@ -294,13 +295,19 @@ func (b *body) fail(err error) error {
 			err = io.ErrUnexpectedEOF
 		}
 		fault = &edge.BodyError{Status: 400, Detail: "cut", Err: err}
-		b.lane.lost()
+		lost = true
 	}
 	b.in.wire.counts.bodyFaults.Add(1)
 	b.err = fault
 	b.failed.Store(true)
+	if lost {
+		b.lane.lost() // afterwards: whoever asks from now on sees it by over
+	}
 	return fault
 }
+
+// over says that nobody reads the connection for the body any more.
+func (b *body) over() bool { return b.ended.Load() || b.failed.Load() }
 
 // pace is an edge.Pace over an input.
 type pace struct{ edge.Pace }

@@ -40,7 +40,7 @@ func (v *leaving) ask() <-chan struct{} {
 	if v.gone == nil {
 		v.gone = make(chan struct{})
 		switch {
-		case v.c.in.err != nil:
+		case v.c.body.over() && v.c.in.err != nil: // while it is read, the connection's end is its reader's
 			v.leftLocked()
 		case v.timer == nil:
 			v.timer = time.AfterFunc(watchDelay, v.begin)
