@@ -29,6 +29,8 @@ const (
 	ghostShare  = 0.91   // of the bytes of memory and disk
 	meanSpan    = 20_000 // fills, after which those before count half
 	roomyShare  = 4      // of a shard is full: from then on not all is taken
+	regretShare = 0.2    // of what comes, times its size over the mean, was refused before: no accident
+	regretMost  = 16     // fills over that share, from which on a shard is eager
 	priorSeen   = 10     // objects that every bucket has seen from the start
 	priorBack   = 1      // of them came back
 	sizeBuckets = 24     // by powers of 4
@@ -52,29 +54,48 @@ func (m *meanSize) add(size int64) {
 func (m *meanSize) mean() float64 { return m.sum / max(m.count, 1) }
 
 // odds are those of an object to be asked for again.
-type odds struct{ seen, back float64 }
+type odds struct {
+	seen, back float64
+	regret     float64 // of what was refused while there was room
+	eager      bool    // too much of it came back: all is taken while there is room
+}
 
 func (o *odds) share() float64 { return (o.back + priorBack) / (o.seen + priorSeen) }
 
 func bucketOf(size int64) int { return min(bits.Len64(uint64(size))/2, sizeBuckets-1) }
 
 // fill says whether an object that comes from the origin is taken, and how often it is known
-// to have been asked for. room is what the shard has free: all is taken that fits into its
-// first quarter, for a disk that is not in use yet has nothing to lose.
-func (c *choice) fill(h policy.Hash, size, room int64) (uses uint32, taken bool) {
+// to have been asked for. quota and used are the shard's: all is taken that fits into its
+// first quarter, or has room at all when much comes back of what was refused, for a disk that
+// is not in use yet has nothing to lose.
+func (c *choice) fill(h policy.Hash, size, quota, used int64) (uses uint32, taken bool) {
 	bucket := &c.odds[bucketOf(size)]
-	if g, known := c.ghosts.take(h); known {
+	g, known := c.ghosts.take(h)
+	if room := quota - used - size; !bucket.eager && room >= 0 {
+		bucket.regrets(known, max(1, float64(size)/c.fills.mean()))
+	}
+	if known {
 		bucket.back++
 		c.fills.add(size)
 		return g.uses + 1, true
 	}
 	bucket.seen++
 	c.fills.add(size)
-	taken = c.always || c.open || size <= room || c.worthy(size, bucket)
+	first := size <= quota/roomyShare-used || bucket.eager && size <= quota-used
+	taken = c.always || c.open || first || c.worthy(size, bucket)
 	if !taken {
 		c.ghosts.put(h, size, 1)
 	}
 	return 1, taken
+}
+
+// regrets adds up by how much returned exceeds its share (Page's CUSUM, 1954).
+func (o *odds) regrets(returned bool, price float64) {
+	if returned {
+		o.regret++
+	}
+	o.regret = max(o.regret-regretShare*price, 0)
+	o.eager = o.regret >= regretMost
 }
 
 // worthy is the rule for what was not seen before.

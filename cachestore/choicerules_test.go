@@ -32,10 +32,10 @@ func TestChoiceRules(t *testing.T) {
 		{"less room than its size", unlikely, 400, 399, false, 1},
 		{"a ghost with 4 uses", func(c *choice) { unlikely(c); c.ghosts.put(hashOf(1), 400, 4) }, 400, full, true, 5},
 		{"always", func(c *choice) { unlikely(c); c.always = true }, 400, full, true, 1},
-		{"its like came back: 2 in 12 is over 0.135", func(c *choice) { c.odds[bucketOf(400)] = odds{1, 1} }, 400, full, true, 1},
-		{"returners are off", func(c *choice) { c.odds[bucketOf(400)] = odds{1, 1}; c.returners = false }, 400, full, false, 1},
-		{"larger than the mean: 5 in 15 is under 0.135 times 3.88", func(c *choice) { c.odds[bucketOf(4000)] = odds{4, 4} }, 4000, full, false, 1},
-		{"larger than the mean: 9 in 19 is over 0.135 times 2.94", func(c *choice) { c.odds[bucketOf(3000)] = odds{8, 8} }, 3000, full, true, 1},
+		{"its like came back: 2 in 12 is over 0.135", func(c *choice) { c.odds[bucketOf(400)] = odds{seen: 1, back: 1} }, 400, full, true, 1},
+		{"returners are off", func(c *choice) { c.odds[bucketOf(400)] = odds{seen: 1, back: 1}; c.returners = false }, 400, full, false, 1},
+		{"larger than the mean: 5 in 15 is under 0.135 times 3.88", func(c *choice) { c.odds[bucketOf(4000)] = odds{seen: 4, back: 4} }, 4000, full, false, 1},
+		{"larger than the mean: 9 in 19 is over 0.135 times 2.94", func(c *choice) { c.odds[bucketOf(3000)] = odds{seen: 8, back: 8} }, 3000, full, true, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ch := newChoice()
@@ -43,7 +43,7 @@ func TestChoiceRules(t *testing.T) {
 			if c.made != nil {
 				c.made(&ch)
 			}
-			uses, taken := ch.fill(hashOf(1), c.size, c.room)
+			uses, taken := ch.fill(hashOf(1), c.size, 8000, 2000-c.room) // of a quarter of 8000 room is left
 			if taken != c.want || uses != c.uses {
 				t.Errorf("taken %v with %d uses, want %v with %d", taken, uses, c.want, c.uses)
 			}
@@ -94,12 +94,12 @@ func TestChoiceOfWhatLeavesMemory(t *testing.T) {
 // What comes back counts for its like, whatever was decided of it.
 func TestChoiceCountsReturns(t *testing.T) {
 	ch := newChoice()
-	ch.fill(hashOf(1), 400, -1) // the mean is 400: not small, 1 in 11 of its like
-	if b := ch.odds[bucketOf(400)]; b != (odds{1, 0}) {
+	ch.fill(hashOf(1), 400, 0, 0) // the mean is 400: not small, 1 in 11 of its like
+	if b := ch.odds[bucketOf(400)]; b != (odds{seen: 1}) {
 		t.Errorf("after a fill %v, want one seen", b)
 	}
-	ch.fill(hashOf(1), 400, -1)
-	if b := ch.odds[bucketOf(400)]; b != (odds{1, 1}) {
+	ch.fill(hashOf(1), 400, 0, 0)
+	if b := ch.odds[bucketOf(400)]; b != (odds{seen: 1, back: 1}) {
 		t.Errorf("after its return %v, want one seen, one back", b)
 	}
 	if lo, hi := bucketOf(255), bucketOf(256); hi != 4 || lo != 4 {
@@ -121,5 +121,46 @@ func TestMeanForgetsByHalf(t *testing.T) {
 	m.add(10_200)
 	if want := (meanSpan/2*100 + 10_200.0) / (meanSpan/2 + 1); m.mean() != want {
 		t.Errorf("mean %v, want %v: those before count half", m.mean(), want)
+	}
+}
+
+// While there is room, all is taken of what came back too often after it was refused: one in
+// five, or as many more as it is larger than the mean.
+func TestChoiceIsEagerWhileThereIsRoom(t *testing.T) {
+	const quota, used = 1 << 20, 1 << 19
+	run := func(size int64, share, fills int) choice {
+		ch := newChoice()
+		for i := range fills {
+			ch.fills = meanSize{100_000, 100} // of 1000
+			if i%share == 0 {
+				ch.ghosts.put(hashOf(uint64(i)), size, 1)
+			}
+			ch.odds[bucketOf(size)].seen, ch.odds[bucketOf(size)].back = 100, 0 // not by the third rule
+			ch.fill(hashOf(uint64(i)), size, quota, used)
+		}
+		return ch
+	}
+	for _, c := range []struct {
+		name         string
+		size         int64
+		share, fills int
+		eager        bool
+	}{
+		{"one in three for long", 900, 3, 200, true},
+		{"one in three, not for long", 900, 3, 60, false},
+		{"one in six", 900, 6, 2000, false},
+		{"one in three of what is twice as large", 2000, 3, 2000, false},
+		{"all of what is twice as large", 2000, 1, 60, true},
+	} {
+		ch := run(c.size, c.share, c.fills)
+		for _, room := range []struct {
+			used  int64
+			taken bool
+		}{{quota - c.size, c.eager}, {quota - c.size + 1, false}} {
+			if _, taken := ch.fill(hashOf(1<<40), c.size, quota, room.used); taken != room.taken {
+				t.Errorf("%s, %d bytes left: taken %v, want %v", c.name, quota-room.used, taken, room.taken)
+			}
+			ch.ghosts.take(hashOf(1 << 40))
+		}
 	}
 }

@@ -170,7 +170,7 @@ func (s *diskShard) chooseLocked(h policy.Hash, size int64) (uses uint32, taken 
 	if all := s.d.all.Load(); all != nil {
 		all.steer(&s.choice, s.index)
 	}
-	uses, taken = s.choice.fill(h, size, s.quota/roomyShare-s.usedLocked()-s.waiting)
+	uses, taken = s.choice.fill(h, size, s.quota, s.usedLocked()+s.waiting)
 	if !taken {
 		s.d.drop(DiskDropChoice)
 	}

@@ -9,13 +9,13 @@ import (
 )
 
 // duel finds out where recency does better than frequency, as no one order of eviction is
-// good for all traffic: beside the tier it keeps two shadows, which hold a sample of what is
+// good for all traffic: beside the tier it keeps two contenders, which hold a sample of what is
 // asked for as LRU and as GreedyDual-Size-Frequency would, by their sizes alone. When LRU hits
 // more of the sample than the tier itself, the tier goes by recency; when LRU then hits less
-// than the other shadow, it goes by frequency again.
+// than the other contender, it goes by frequency again.
 //
 // The sample is spatial (SHARDS: Waldspurger and others, FAST 2015): an object belongs to it
-// if its hash is below a limit, and the shadows' capacity is that share of the tier's.
+// if its hash is below a limit, and the contenders' capacity is that share of the tier's.
 type duel struct {
 	recent atomic.Bool   // what it has come to
 	open   atomic.Bool   // both sides do much better: the tier takes too little in
@@ -24,25 +24,60 @@ type duel struct {
 	mu        sync.Mutex
 	capacity  int64 // of the tier
 	byBytes   bool  // bytes hit count, not objects
-	recency   shadow
-	frequency shadow
+	recency   contender
+	frequency contender
 
-	asked, tier, lru, gdsf float64 // weights: of the sample, and of what was hit of it
-	notes                  int     // since the last verdict
-	margin                 float64
-	verdicts               uint64
+	asked    float64 // the weight of the sample
+	lru      lead    // of recency before the tier
+	gdsf     lead    // of frequency before the tier
+	between  lead    // of recency before frequency
+	notes    int     // since the counts were halved
+	margin   float64
+	patience int // checks that all is taken for at least, once it is
+	opened   int // checks that are left of them
+	verdicts uint64
+}
+
+// lead is by how much one of two sides hits more of the sample than the other.
+type lead struct {
+	weight float64
+	square float64 // the sum of the squares of all on which they did not agree
+}
+
+func (l *lead) add(one, other bool, weight float64) {
+	if one == other {
+		return
+	}
+	l.square += weight * weight
+	if one {
+		l.weight += weight
+	} else {
+		l.weight -= weight
+	}
+}
+
+func (l *lead) halve() { l.weight, l.square = l.weight/2, l.square/4 }
+
+// clear says whether it is more than chance, and more than need.
+func (l *lead) clear(need float64) bool {
+	return l.weight > max(need, clearBy*math.Sqrt(l.square))
 }
 
 // Bounds of a duel.
 const (
-	shadowMost   = 2048 // objects of a shadow; when there are more, the sample gets smaller
-	duelSpan     = 1024 // requests of the sample between two verdicts; before them counts are halved
-	duelMargin   = 0.01 // of the sample by which the other side must be better
-	openMargin   = 0.05 // by which both sides must be better for all to be taken in
-	marginMost   = 0.08 // what that grows to by a change of mind
-	shadowBytes  = 48 + 40
-	duelBytes    = 2 * shadowMost * shadowBytes
-	sampleShrink = 0.75
+	contenderMost  = 2048   // objects of a contender; when there are more, the sample gets smaller
+	duelSpan       = 1024   // requests of the sample after which counts are halved
+	checkSpan      = 128    // requests of the sample between two looks at what is clear
+	clearBy        = 3      // standard deviations
+	patienceMost   = 512    // checks
+	duelMargin     = 0.01   // of the sample by which the other side must be better
+	openMargin     = 0.05   // by which both sides must be better for all to be taken in
+	openAgain      = 3      // so many times smaller once that was so
+	closeMargin    = 0.0025 // by which they may be better when that ends
+	marginMost     = 0.08   // what that grows to by a change of mind
+	contenderBytes = 48 + 40
+	duelBytes      = 2 * contenderMost * contenderBytes
+	sampleShrink   = 0.75
 )
 
 func newDuel(capacity int64, byBytes bool) *duel {
@@ -68,47 +103,63 @@ func (d *duel) note(h policy.Hash, size int64, hit bool) {
 	}
 	room := int64(float64(d.capacity) * float64(d.below.Load()) / math.MaxUint64)
 	d.asked += weight
-	if hit {
-		d.tier += weight
-	}
-	if d.recency.request(h, size, room) {
-		d.lru += weight
-	}
-	if d.frequency.request(h, size, room) {
-		d.gdsf += weight
-	}
-	for len(d.recency.slots) > shadowMost || len(d.frequency.slots) > shadowMost {
+	lru, gdsf := d.recency.request(h, size, room), d.frequency.request(h, size, room)
+	d.lru.add(lru, hit, weight)
+	d.gdsf.add(gdsf, hit, weight)
+	d.between.add(lru, gdsf, weight)
+	for len(d.recency.slots) > contenderMost || len(d.frequency.slots) > contenderMost {
 		below := uint64(float64(d.below.Load()) * sampleShrink)
 		d.below.Store(below)
 		d.recency.forget(below)
 		d.frequency.forget(below)
 	}
-	if d.notes++; d.notes >= duelSpan {
-		d.judge()
+	if d.notes++; d.notes%checkSpan == 0 {
+		d.judge(d.notes == duelSpan)
 	}
 }
 
-// judge compares, and lets the past count half.
-func (d *duel) judge() {
-	d.notes = 0
+// judge compares. At the end of a span the margin is enough, and the past counts half
+// afterwards; before it also must be clear that it is no accident.
+func (d *duel) judge(end bool) {
 	need := d.margin * d.asked
+	better := func(l *lead, need float64) bool { return end && l.weight > need || l.clear(need) }
+	back := lead{-d.between.weight, d.between.square}
 	switch recent := d.recent.Load(); {
-	case !recent && d.lru-d.tier > need && d.lru-d.gdsf > need/2:
+	case !recent && better(&d.lru, need) && better(&d.between, need/2):
 		d.recent.Store(true)
 		d.verdicts++
-	case recent && d.gdsf-d.lru > need:
+	case recent && better(&back, need):
 		d.recent.Store(false)
 		d.margin = min(2*d.margin, marginMost)
-		d.tier = d.gdsf // it has not had its chance yet
+		d.lru, d.gdsf = d.between, lead{} // it has not had its chance yet
 		d.verdicts++
 	}
-	switch behind := min(d.lru, d.gdsf) - d.tier; {
-	case behind > openMargin*d.asked:
+	d.opens(end)
+	if end {
+		d.notes = 0
+		d.asked /= 2
+		d.lru.halve()
+		d.gdsf.halve()
+		d.between.halve()
+	}
+}
+
+// opens decides whether all is to be taken in. Each time that this comes again it stays so
+// for twice as long, as nothing shows meanwhile what it is good for.
+func (d *duel) opens(end bool) {
+	d.opened = max(d.opened-1, 0)
+	need := openMargin * d.asked
+	if d.patience > 0 {
+		need /= openAgain // it has had to before
+	}
+	switch open := d.open.Load(); {
+	case !open && (end && min(d.lru.weight, d.gdsf.weight) > need || d.lru.clear(need) && d.gdsf.clear(need)):
 		d.open.Store(true)
-	case behind < need:
+		d.patience = min(max(2*d.patience, duelSpan/checkSpan), patienceMost)
+		d.opened = d.patience
+	case open && d.opened == 0 && end && min(d.lru.weight, d.gdsf.weight) < closeMargin*d.asked:
 		d.open.Store(false)
 	}
-	d.asked, d.tier, d.lru, d.gdsf = d.asked/2, d.tier/2, d.lru/2, d.gdsf/2
 }
 
 // steer has a shard's choice and order do what it has come to.
@@ -123,117 +174,4 @@ func (d *duel) resize(capacity int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.capacity = capacity
-}
-
-// shadow is a cache of lengths: a heap of objects by what they are worth.
-type shadow struct {
-	frequency bool // GreedyDual-Size-Frequency; else the last time of use counts alone
-	clock     float64
-	bytes     int64
-	slots     []shadowSlot // a heap: the least worth on top
-	at        map[uint64]int32
-}
-
-type shadowSlot struct {
-	hash  uint64
-	size  int64
-	worth float64
-	uses  uint32
-}
-
-// request asks for an object, which is taken in when it is not there.
-func (s *shadow) request(h policy.Hash, size, room int64) (hit bool) {
-	if i, ok := s.at[h.Hi]; ok {
-		slot := &s.slots[i]
-		slot.uses++
-		s.value(slot)
-		s.settle(int(i))
-		return true
-	}
-	if size > room {
-		return false
-	}
-	for s.bytes+size > room {
-		if s.frequency {
-			s.clock = s.slots[0].worth
-		}
-		s.drop(0)
-	}
-	if s.at == nil {
-		s.at = make(map[uint64]int32)
-	}
-	slot := shadowSlot{hash: h.Hi, size: size, uses: 1}
-	s.value(&slot)
-	s.take(slot)
-	return false
-}
-
-func (s *shadow) value(slot *shadowSlot) {
-	if s.frequency {
-		slot.worth = s.clock + float64(slot.uses)/float64(max(slot.size, 1))
-		return
-	}
-	s.clock++
-	slot.worth = s.clock
-}
-
-// drop takes the object at a place out.
-func (s *shadow) drop(i int) {
-	last := len(s.slots) - 1
-	delete(s.at, s.slots[i].hash)
-	s.bytes -= s.slots[i].size
-	if i != last {
-		s.slots[i] = s.slots[last]
-		s.at[s.slots[i].hash] = int32(i)
-	}
-	s.slots = s.slots[:last]
-	if i < last {
-		s.settle(i)
-	}
-}
-
-// forget drops what does not belong to the sample any more.
-func (s *shadow) forget(below uint64) {
-	all := s.slots
-	s.slots, s.bytes = nil, 0
-	clear(s.at)
-	for _, slot := range all {
-		if slot.hash < below {
-			s.take(slot)
-		}
-	}
-}
-
-// take puts an object into the heap.
-func (s *shadow) take(slot shadowSlot) {
-	s.slots = append(s.slots, slot)
-	s.bytes += slot.size
-	s.at[slot.hash] = int32(len(s.slots) - 1)
-	s.settle(len(s.slots) - 1)
-}
-
-// settle brings the object at a place up or down to where it belongs.
-func (s *shadow) settle(i int) {
-	for i > 0 && s.slots[i].worth < s.slots[(i-1)/2].worth {
-		s.swap(i, (i-1)/2)
-		i = (i - 1) / 2
-	}
-	for {
-		least := i
-		for _, child := range [2]int{2*i + 1, 2*i + 2} {
-			if child < len(s.slots) && s.slots[child].worth < s.slots[least].worth {
-				least = child
-			}
-		}
-		if least == i {
-			return
-		}
-		s.swap(i, least)
-		i = least
-	}
-}
-
-func (s *shadow) swap(i, j int) {
-	s.slots[i], s.slots[j] = s.slots[j], s.slots[i]
-	s.at[s.slots[i].hash], s.at[s.slots[j].hash] = int32(i), int32(j)
 }

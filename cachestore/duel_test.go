@@ -10,10 +10,10 @@ import (
 
 func duelHash(i uint64) policy.Hash { return policy.Hash{Hi: mix(i), Lo: mix(^i)} }
 
-// A shadow of recency is LRU, one of frequency GDSF: worked by hand.
-func TestShadowsByHand(t *testing.T) {
-	var lru shadow
-	gdsf := shadow{frequency: true}
+// A contender of recency is LRU, one of frequency GDSF: worked by hand.
+func TestContendersByHand(t *testing.T) {
+	var lru contender
+	gdsf := contender{frequency: true}
 	for _, c := range []struct {
 		id        uint64
 		size      int64
@@ -41,10 +41,10 @@ func TestShadowsByHand(t *testing.T) {
 }
 
 // Random requests: the heap is one, the bytes are those of the slots and within the room.
-func TestShadowModel(t *testing.T) {
+func TestContenderModel(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, frequency := range []bool{false, true} {
-		s := shadow{frequency: frequency}
+		s := contender{frequency: frequency}
 		for i := range 50_000 {
 			room := int64(20_000)
 			h := duelHash(uint64(random.IntN(500)))
@@ -72,16 +72,16 @@ func TestShadowModel(t *testing.T) {
 	}
 }
 
-// The sample gets smaller instead of the shadows larger.
-func TestDuelBoundsItsShadows(t *testing.T) {
+// The sample gets smaller instead of the contenders larger.
+func TestDuelBoundsItsContenders(t *testing.T) {
 	d := newDuel(1<<40, false)
 	for i := range uint64(100_000) {
 		if h := duelHash(i); d.samples(h) {
 			d.note(h, 10, false)
 		}
 	}
-	if len(d.recency.slots) > shadowMost || len(d.frequency.slots) > shadowMost {
-		t.Errorf("%d and %d objects, the most are %d", len(d.recency.slots), len(d.frequency.slots), shadowMost)
+	if len(d.recency.slots) > contenderMost || len(d.frequency.slots) > contenderMost {
+		t.Errorf("%d and %d objects, the most are %d", len(d.recency.slots), len(d.frequency.slots), contenderMost)
 	}
 	if rate := float64(d.below.Load()) / math.MaxUint64; rate > 0.03 || rate < 0.01 {
 		t.Errorf("the sample has %.3f of the objects, want some 0.02", rate)
@@ -89,34 +89,74 @@ func TestDuelBoundsItsShadows(t *testing.T) {
 }
 
 // A verdict needs one side to be better by the margin, and a change of mind makes the
-// margin larger.
+// margin larger. All is taken in when both sides are much better, sooner the second time, and
+// for as long as they still are.
 func TestDuelVerdicts(t *testing.T) {
 	d := newDuel(1000, false)
-	judge := func(tier, lru, gdsf float64) bool {
-		d.asked, d.tier, d.lru, d.gdsf = 1000, tier, lru, gdsf
-		d.judge()
-		return d.recent.Load()
-	}
 	for i, c := range []struct {
-		tier, lru, gdsf float64
+		tier, lru, gdsf float64 // of 1000
 		recent, open    bool
 	}{
 		{500, 509, 400, false, false}, // not by the margin
 		{500, 511, 508, false, false}, // frequency does as well
-		{500, 560, 560, false, true},  // both do: the tier takes too little
-		{500, 505, 505, false, false},
+		{500, 540, 540, false, false}, // not by enough to take all in
+		{500, 560, 560, false, true},  // the tier takes too little
+		{500, 503, 503, false, true},  // taking all does not make up for it yet
+		{500, 500, 500, false, false},
+		{500, 520, 520, false, true}, // known by now
+		{500, 500, 500, false, true}, // it stays so for longer
+		{500, 500, 500, false, false},
 		{500, 511, 400, true, false},
-		{300, 511, 515, true, false}, // it may be better by the margin
-		{300, 511, 530, false, false},
+		{500, 511, 515, true, false}, // frequency may be better by the margin
+		{500, 511, 530, false, false},
 		{500, 515, 400, false, false}, // the margin is 0.02 by now
 		{500, 530, 400, true, false},
 	} {
-		if got := judge(c.tier, c.lru, c.gdsf); got != c.recent {
-			t.Fatalf("verdict %d: recent %v, want %v", i, got, c.recent)
+		d.asked = 1000
+		d.lru, d.gdsf, d.between = lead{weight: c.lru - c.tier}, lead{weight: c.gdsf - c.tier}, lead{weight: c.lru - c.gdsf}
+		d.opened = max(d.opened-duelSpan/checkSpan+1, 0) // a span has gone by
+		d.judge(true)
+		if d.recent.Load() != c.recent || d.open.Load() != c.open {
+			t.Fatalf("verdict %d: recent %v open %v, want %v %v", i, d.recent.Load(), d.open.Load(), c.recent, c.open)
 		}
-		if c.tier != 300 && d.open.Load() != c.open {
-			t.Errorf("verdict %d: open %v, want %v", i, d.open.Load(), c.open)
+	}
+}
+
+// Before the end of a span it takes more than the margin: what is no accident.
+func TestDuelIsQuickWhenItIsClear(t *testing.T) {
+	for _, c := range []struct {
+		lead   lead
+		recent bool
+	}{
+		{lead{}, false},
+		{lead{weight: 29, square: 100}, false},
+		{lead{weight: 31, square: 100}, true},  // over three times ten
+		{lead{weight: 31, square: 121}, false}, // not over three times eleven
+		{lead{weight: 9, square: 1}, false},    // under the margin
+	} {
+		d := newDuel(1000, false)
+		d.asked, d.lru, d.between = 1000, c.lead, c.lead
+		d.judge(false)
+		if d.recent.Load() != c.recent {
+			t.Errorf("%+v of 1000: recent %v", c.lead, d.recent.Load())
 		}
+	}
+}
+
+// A lead adds up what the sides do not agree on; the past counts half.
+func TestLead(t *testing.T) {
+	var l lead
+	l.add(true, true, 5)
+	l.add(false, false, 5)
+	l.add(true, false, 3)
+	l.add(true, false, 3)
+	l.add(false, true, 2)
+	if l != (lead{weight: 4, square: 22}) {
+		t.Errorf("%+v, want 4 and 22", l)
+	}
+	l.halve()
+	if l != (lead{weight: 2, square: 5.5}) {
+		t.Errorf("%+v, want 2 and 5.5", l)
 	}
 }
 

@@ -320,3 +320,50 @@ func TestIndexHidesWhatWasNeverRanked(t *testing.T) {
 		t.Error("it is still there")
 	}
 }
+
+// By recency what is there leaves first in the order in which it came, whatever its size and
+// uses so far, then what is new; what is used again goes behind all.
+func TestOrderOfRecency(t *testing.T) {
+	var x index
+	x.order.power = 0.8
+	refs := make([]ref, 3000)
+	add := func(i int, uses uint32) {
+		refs[i] = x.add(indexed{ID: uint64(i + 1), Body: int64(1 + i*i%977), Uses: uses, Expires: never})
+		x.rank(refs[i])
+	}
+	for i := range 1000 {
+		add(i, uint32(1+i*31%17))
+	}
+	x.uses(refs[5]).Add(100) // before: of no use any more
+	x.turn(true)
+	for i := 1000; i < 2000; i++ {
+		add(i, 1)
+	}
+	x.uses(refs[3]).Add(1)
+	x.uses(refs[1500]).Add(1)
+	for i := 2000; i < 3000; i++ { // the hand comes by meanwhile
+		add(i, 1)
+	}
+	want := []int{}
+	for i := range 3000 {
+		if i != 3 && i != 1500 {
+			want = append(want, i)
+		}
+	}
+	for n, i := range want {
+		r, _ := x.least(10)
+		o, _ := x.get(r)
+		if o.ID != uint64(i+1) {
+			if used := o.ID == 4 || o.ID == 1501; used && n > 1990 { // behind what was new when it was used
+				x.remove(r)
+				r, _ = x.least(10)
+				o, _ = x.get(r)
+			}
+		}
+		if o.ID != uint64(i+1) {
+			t.Fatalf("the %dth to leave is %d, want %d", n, o.ID, i+1)
+		}
+		x.sink(r)
+		x.remove(r)
+	}
+}

@@ -7,21 +7,29 @@ import "math"
 // nothing but add to the object's count; its worth is put right when it is about to leave.
 //
 // While recent is set, what has its place now is worth more than all that has had it before,
-// whatever its size and its uses: then it is the order of a clock, which is near LRU's.
+// whatever its size and its uses: a clock. Beside it a hand goes over all objects and gives
+// those that have been used since a place anew, which makes it nearly LRU's order.
 type worthOrder struct {
 	heap  ranking
 	floor float64 // the worth of the last one that left
 	power float64 // of the size: 1 counts objects that are kept, 0 bytes
 
-	recent bool
-	top    float64 // the worth of the last one that was placed while recent
-	unit   float64 // what one use of an object is worth, on average
-	level  uint32  // slots up to here are still to be levelled
+	recent  bool
+	top     float64 // the worth of the last one that was placed while recent
+	unit    float64 // what one use of an object is worth, on average
+	newest  uint64  // the highest id that has been placed
+	highest float64 // what any has been worth
+	start   float64 // above it is what was placed since recency counts
+	base    float64 // the floor when recency began to count
+	first   uint64  // the id that came next then
+	level   uint32  // slots up to here are still to be levelled
+	hand    uint32  // slots up to here are still to be looked at for uses, while recent
 }
 
 const (
 	unitWeight  = 1. / 1024 // of an object in the average
 	levelAtOnce = 64        // slots
+	sweepAtOnce = 16        // slots
 )
 
 // worth is what an object is worth that has its place now.
@@ -41,27 +49,30 @@ func (o *worthOrder) worth(uses uint32, size int64) float64 {
 	return o.top
 }
 
-// turn makes the order one of recency, or of frequency again. What frequency has
-// made of worth is levelled by and by, or it would outlive all that is new.
+// turn makes the order one of recency, or of frequency again. What is there already
+// is worth less than all that comes, and levelled by and by.
 func (x *index) turn(recent bool) {
 	o := &x.order
 	if recent == o.recent {
 		return
 	}
-	o.recent, o.top, o.level = recent, 0, 0
+	o.recent, o.level = recent, 0
 	if recent {
-		o.level = x.slots.made
+		o.base, o.first, o.level = o.floor, o.newest+1, x.slots.made
+		o.start = max(o.highest, o.top, o.base+o.unit)
+		o.top = o.start
 	}
 }
 
-// levelSome squeezes what a few objects are worth into less than one use above the floor,
-// in the order that they have.
+// levelSome has a few objects that are there since before recency counted leave in the
+// order in which they came to the disk. What they were used for until now does not count.
 func (x *index) levelSome() {
 	o := &x.order
 	for i := 0; i < levelAtOnce && o.level > 0; i++ {
 		s := x.slots.at(o.level)
-		if above := s.worth - o.floor; s.ranked != 0 && above > 0 {
-			s.worth = o.floor + o.unit*above/(above+o.unit)
+		if s.ranked != 0 && s.worth <= o.start {
+			s.placed = s.uses.Load()
+			s.worth = o.base + o.unit*float64(s.id)/float64(o.first)
 			o.heap.fix(&x.slots, o.level)
 		}
 		o.level--
@@ -76,12 +87,38 @@ func (x *index) rank(r ref) {
 	}
 	s.placed = s.uses.Load()
 	s.worth = x.order.worth(s.placed, s.body+int64(s.meta))
+	x.order.newest, x.order.highest = max(x.order.newest, s.id), max(x.order.highest, s.worth)
 	if s.ranked != 0 {
 		x.order.heap.fix(&x.slots, r.slot())
 	} else {
 		x.order.heap.push(&x.slots, r.slot())
 	}
 	x.levelSome()
+	x.sweepSome()
+}
+
+// sweepSome places anew what has been used of a few objects, while recency counts: so a
+// place is at most as old as what it took a sixteenth of them to come.
+func (x *index) sweepSome() {
+	o := &x.order
+	if !o.recent || o.level > 0 {
+		return
+	}
+	for range sweepAtOnce {
+		if o.hand == 0 {
+			if o.hand = x.slots.made; o.hand == 0 {
+				return
+			}
+		}
+		if s := x.slots.at(o.hand); s.ranked != 0 {
+			if uses := s.uses.Load(); uses != s.placed {
+				s.placed = uses
+				s.worth = o.worth(uses, s.body+int64(s.meta))
+				o.heap.fix(&x.slots, o.hand)
+			}
+		}
+		o.hand--
+	}
 }
 
 // unrank takes an object out of the order. It stays visible.

@@ -102,7 +102,7 @@ func (d *virtualDisk) follow(k policy.Key, _, new *Resource) {
 // store takes a variant that comes from the origin, if it is chosen.
 func (d *virtualDisk) store(s *virtualShard, k policy.Key, v *Variant) {
 	d.all.steer(&s.choice, &s.index)
-	if uses, taken := s.choice.fill(k.Hash, v.Body.Size, s.quota/roomyShare-s.used); taken {
+	if uses, taken := s.choice.fill(k.Hash, v.Body.Size, s.quota, s.used); taken {
 		d.place(s, k, v, uses)
 	}
 }
