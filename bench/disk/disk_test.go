@@ -43,9 +43,3 @@ func TestDisk(t *testing.T) {
 		t.Errorf("no round: exit code %d, want 2", code)
 	}
 }
-
-func TestSpread(t *testing.T) {
-	if got := (spread{3, 100, 20}).String(); got != "3.00 / 20.0 / 100" {
-		t.Errorf("spread %q", got)
-	}
-}

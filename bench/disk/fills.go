@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"edgecache/bench/program"
 )
 
 const amplificationMost = 1.6 // bytes written for each byte stored, at 64 KiB
@@ -34,7 +36,7 @@ type filler struct {
 	full *shelf // over its quota since before the first round
 	next int    // the object that full gets next
 
-	plain, fresh, steady spread // MiB/s
+	plain, fresh, steady program.Spread // MiB/s
 	freshIO, steadyIO    traffic
 }
 
@@ -124,8 +126,8 @@ func (f *filler) report(out *strings.Builder) {
 	if f.size == 64<<10 {
 		goal = fmt.Sprintf(" (at most %.1f)", amplificationMost)
 	}
-	line(out, "  new tier", "%s MiB/s, %s of plain", f.fresh, f.fresh.over(f.plain))
-	line(out, "  full tier", "%s MiB/s, %s of plain", f.steady, f.steady.over(f.plain))
+	line(out, "  new tier", "%s MiB/s, %s of plain", f.fresh, f.fresh.Over(f.plain))
+	line(out, "  full tier", "%s MiB/s, %s of plain", f.steady, f.steady.Over(f.plain))
 	line(out, "  written, new", "%.2f to the device a byte stored, %.2f in write calls%s",
 		float64(f.freshIO.written)/stored, float64(f.freshIO.calls)/stored, goal)
 	line(out, "  written, full", "%.2f to the device a byte stored, %.2f in write calls%s",

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"edgecache/bench/program"
 	"edgecache/policy"
 )
 
@@ -34,7 +35,7 @@ type hitWays struct {
 }
 
 // hitFigures are what one way gave, a round each.
-type hitFigures struct{ rate, micros spread }
+type hitFigures struct{ rate, micros program.Spread }
 
 func hitsOf(ctx context.Context, o options, dir string, size int, out *strings.Builder) error {
 	n := min(int(o.bytes)/size, 64<<10) // many times what memory holds
@@ -76,7 +77,7 @@ func hitsOf(ctx context.Context, o options, dir string, size int, out *strings.B
 		if size == 64<<10 {
 			goal = fmt.Sprintf(" (at least %.1f)", hitsTarget)
 		}
-		line(out, "  of plain", "%s, raised %s%s", all[1].rate.over(all[0].rate), all[2].rate.over(all[0].rate), goal)
+		line(out, "  of plain", "%s, raised %s%s", all[1].rate.Over(all[0].rate), all[2].rate.Over(all[0].rate), goal)
 	}
 	return nil
 }

@@ -19,6 +19,8 @@ import (
 	"edgecache/bench/program"
 )
 
+const mib = 1 << 20
+
 // options are the flags.
 type options struct {
 	parts  string

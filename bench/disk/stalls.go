@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"edgecache/bench/program"
 )
 
 const (
@@ -54,11 +56,11 @@ func stalls(ctx context.Context, o options, dir string, out *strings.Builder) er
 
 // stallFigures are what one way gave, a round each.
 type stallFigures struct {
-	p50, p99, p999, most spread // µs
-	hits                 spread // a second
-	reads, writes        spread // MiB/s of the load
-	device               spread // MiB/s that were read from the device
-	faults               spread // page faults a second that waited for the device: each holds up a thread and its P
+	p50, p99, p999, most program.Spread // µs
+	hits                 program.Spread // a second
+	reads, writes        program.Spread // MiB/s of the load
+	device               program.Spread // MiB/s that were read from the device
+	faults               program.Spread // page faults a second that waited for the device: each holds up a thread and its P
 }
 
 func (s *stallFigures) report(out *strings.Builder, name string) {

@@ -29,7 +29,7 @@ func latencies(ctx context.Context, s *stand, t trial, r *result, path pathOf) e
 	var all []*server
 	for _, one := range s.servers {
 		if seen := r.find(one.name, "throughput"); seen != nil {
-			rate, all = min(rate, rateShare*seen.median()), append(all, one)
+			rate, all = min(rate, rateShare*seen.Median()), append(all, one)
 		}
 	}
 	rate = max(rate, 10)

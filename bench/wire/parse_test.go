@@ -101,22 +101,6 @@ func TestProcCountsTheFamily(t *testing.T) {
 	}
 }
 
-func TestSpread(t *testing.T) {
-	for _, c := range []struct {
-		s    spread
-		want string
-	}{
-		{nil, "nothing"},
-		{spread{3}, "3.00 / 3.00 / 3.00"},
-		{spread{300, 0.5, 20}, "0.500 / 20.0 / 300"},
-		{spread{4, 1, 2, 3}, "1.00 / 2.50 / 4.00"},
-	} {
-		if got := c.s.String(); got != c.want {
-			t.Errorf("%v reads %q, want %q", []float64(c.s), got, c.want)
-		}
-	}
-}
-
 func TestTableDividesMedians(t *testing.T) {
 	r := &result{trial: trial{name: "x", says: "y", goals: []goal{{cpuName, "nginx", 0.55}, {"slowest", "", 220}}}}
 	for _, v := range []float64{6, 4, 100} {

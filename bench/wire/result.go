@@ -3,12 +3,14 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"edgecache/bench/program"
 )
 
 // figure is a number of each round.
 type figure struct {
 	name, unit string
-	rounds     spread
+	rounds     program.Spread
 }
 
 // result is what a trial found of each server.
@@ -46,7 +48,7 @@ func (r *result) add(server, name, unit string, v float64) {
 			return
 		}
 	}
-	row.figures = append(row.figures, &figure{name, unit, spread{v}})
+	row.figures = append(row.figures, &figure{name, unit, program.Spread{v}})
 }
 
 // note adds a sentence.
@@ -55,7 +57,7 @@ func (r *result) note(format string, args ...any) {
 }
 
 // find gives a figure of a server; nil when there is none.
-func (r *result) find(server, name string) spread {
+func (r *result) find(server, name string) program.Spread {
 	for _, row := range r.rows {
 		for _, f := range row.figures {
 			if row.server == server && f.name == name {
@@ -78,7 +80,7 @@ func (r *result) String() string {
 			fmt.Fprintf(&out, "  %-8s %s\n", row.server, row.absent)
 		}
 		for _, f := range row.figures {
-			fmt.Fprintf(&out, "  %-8s %-10s %s = %s %s\n", row.server, f.name, f.rounds.raw(), f.rounds, f.unit)
+			fmt.Fprintf(&out, "  %-8s %-10s %s = %s %s\n", row.server, f.name, f.rounds.Raw(), f.rounds, f.unit)
 		}
 	}
 	for _, row := range r.rows {

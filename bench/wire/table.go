@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+
+	"edgecache/bench/program"
 )
 
 // goal is what edge is to reach in a case.
@@ -20,12 +22,12 @@ func (g goal) verdict(r *result) string {
 		return ""
 	}
 	if g.rival != "" {
-		if by = r.find(g.rival, g.figure).median(); by == 0 {
+		if by = r.find(g.rival, g.figure).Median(); by == 0 {
 			return ""
 		}
 	}
 	said := "reached"
-	if own.median()/by > g.atMost {
+	if own.Median()/by > g.atMost {
 		said = "NOT reached"
 	}
 	return fmt.Sprintf("≤ %.4g %s", g.atMost, said)
@@ -60,7 +62,7 @@ func table(all []*result) string {
 // cell is a median, or why there is none.
 func (r *result) cell(server, name string) string {
 	if s := r.find(server, name); s != nil {
-		return short(s.median())
+		return program.Short(s.Median())
 	}
 	for _, row := range r.rows {
 		if row.server == server && row.absent != "" {
@@ -72,10 +74,10 @@ func (r *result) cell(server, name string) string {
 
 func (r *result) ratio(rival, name string) string {
 	own, other := r.find("edge", name), r.find(rival, name)
-	if len(own) == 0 || other.median() == 0 {
+	if len(own) == 0 || other.Median() == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%.2f", own.median()/other.median())
+	return fmt.Sprintf("%.2f", own.Median()/other.Median())
 }
 
 func (r *result) verdicts(name string) string {
