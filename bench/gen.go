@@ -81,7 +81,7 @@ func (c GenConfig) check() error {
 type generator struct {
 	GenConfig
 	rnd     *rand.Rand
-	zipf    *zipf
+	zipf    *Zipf
 	objects []object // what stands at each rank of popularity
 	next    int      // the next new id: ids count up in order of first sight
 }
@@ -102,7 +102,7 @@ func Gen(w io.Writer, c GenConfig) error {
 	g := &generator{
 		GenConfig: c,
 		rnd:       rand.New(rand.NewPCG(c.Seed, 0x9e3779b97f4a7c15)),
-		zipf:      newZipf(c.Objects, c.Zipf),
+		zipf:      NewZipf(c.Objects, c.Zipf),
 		objects:   make([]object, c.Objects),
 	}
 	for rank := range g.objects {
@@ -136,7 +136,7 @@ func (g *generator) ask() object {
 	if g.rnd.Float64() < g.OneTimers {
 		return g.fresh()
 	}
-	o := &g.objects[g.zipf.draw(g.rnd)]
+	o := &g.objects[g.zipf.Draw(g.rnd)]
 	if o.id < 0 {
 		*o = g.fresh()
 	}

@@ -101,11 +101,11 @@ func TestZipfDrawsItsWeights(t *testing.T) {
 	const draws = 50_000
 	for _, exponent := range []float64{0.3, 0.8, 1, 1.3} {
 		for _, n := range []int{1, 2, 1000} {
-			z := newZipf(n, exponent)
+			z := NewZipf(n, exponent)
 			rnd := rand.New(rand.NewPCG(1, 2))
 			counts := make([]float64, n)
 			for range draws {
-				counts[z.draw(rnd)]++
+				counts[z.Draw(rnd)]++
 			}
 			var sum float64
 			for k := range n {

@@ -5,10 +5,10 @@ import (
 	"math/rand/v2"
 )
 
-// zipf draws ranks 0 to n-1 where rank k has weight 1/(k+1)^exponent, by
+// Zipf draws ranks 0 to n-1 where rank k has weight 1/(k+1)^exponent, by
 // rejection-inversion (Hörmann and Derflinger, 1996): constant time and space,
-// and, unlike math/rand's, any exponent from 0 up.
-type zipf struct {
+// and, unlike math/rand's, any exponent from 0 up. It never changes.
+type Zipf struct {
 	n        float64
 	exponent float64
 	top      float64 // integral up to the last rank's upper edge
@@ -16,15 +16,17 @@ type zipf struct {
 	cut      float64 // a point this near to its rank is taken without a second look
 }
 
-func newZipf(n int, exponent float64) *zipf {
-	z := &zipf{n: float64(n), exponent: exponent}
+// NewZipf draws of n ranks, at least one.
+func NewZipf(n int, exponent float64) *Zipf {
+	z := &Zipf{n: float64(n), exponent: exponent}
 	z.top = z.integral(z.n + 0.5)
 	z.bottom = z.integral(1.5) - 1
 	z.cut = 2 - z.inverse(z.integral(2.5)-z.weight(2))
 	return z
 }
 
-func (z *zipf) draw(rnd *rand.Rand) int {
+// Draw returns one rank.
+func (z *Zipf) Draw(rnd *rand.Rand) int {
 	for {
 		u := z.top + rnd.Float64()*(z.bottom-z.top)
 		x := z.inverse(u)
@@ -35,16 +37,16 @@ func (z *zipf) draw(rnd *rand.Rand) int {
 	}
 }
 
-func (z *zipf) weight(x float64) float64 { return math.Exp(-z.exponent * math.Log(x)) }
+func (z *Zipf) weight(x float64) float64 { return math.Exp(-z.exponent * math.Log(x)) }
 
 // integral is the antiderivative of the weight, (x^(1-e) - 1) / (1-e), which
 // tends to log x as e nears 1.
-func (z *zipf) integral(x float64) float64 {
+func (z *Zipf) integral(x float64) float64 {
 	log := math.Log(x)
 	return expm1Over((1-z.exponent)*log) * log
 }
 
-func (z *zipf) inverse(y float64) float64 {
+func (z *Zipf) inverse(y float64) float64 {
 	t := max(y*(1-z.exponent), -1)
 	return math.Exp(log1pOver(t) * y)
 }
