@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 TIMEOUT  ?= 10m
 
 .PHONY: help build test check vet fmt house cc race fuzz mutate conformance conformance-thrice demo \
-	kill soak bench bench-hit bench-miss bench-purge bench-disk bench-huge bench-ratio bench-door bench-throughput \
+	kill soak bench bench-hit bench-miss bench-purge bench-disk bench-expiry bench-huge bench-ratio bench-door bench-throughput \
 	bench-wire clean
 
 help: ## this list
@@ -102,6 +102,9 @@ bench-purge: ## what a purge costs
 
 bench-disk: ## the disk tier beside a plain file: hits, stores, stalls
 	$(GO) run ./bench/disk -out bench/results/$$(date -u +%F)-disk.txt
+
+bench-expiry: ## hits of memory while a million other objects expire at once; 10 minutes
+	$(GO) run ./bench/disk -parts expiry -out bench/results/$$(date -u +%F)-expiry.txt $(ARGS)
 
 bench-huge: ## 20 GiB through edge, and an object that just fits on its disk
 	$(GO) run ./bench/huge -out bench/results/$$(date -u +%F)-huge.txt

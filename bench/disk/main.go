@@ -31,6 +31,9 @@ type options struct {
 	span   time.Duration
 	bytes  int64
 	rate   int
+
+	objects int
+	stale   time.Duration
 }
 
 func main() { program.Main(run) }
@@ -39,19 +42,21 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	var o options
 	f := flag.NewFlagSet("disk", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.StringVar(&o.parts, "parts", "hits,fills,stalls", "what to measure")
+	f.StringVar(&o.parts, "parts", "hits,fills,stalls", "what to measure; there is expiry, too")
 	f.StringVar(&o.dir, "dir", "", "directory on the disk to measure; default is a temporary one")
 	f.StringVar(&o.out, "out", "", "file that the result is also written to, with date and machine")
 	f.StringVar(&o.pprof, "pprof", "", "file that a CPU profile is written to")
 	f.IntVar(&o.rounds, "rounds", 5, "interleaved rounds")
-	f.DurationVar(&o.span, "span", 500*time.Millisecond, "how long one measurement of hits takes; of stalls four times as long")
+	f.DurationVar(&o.span, "span", 500*time.Millisecond, "how long one measurement of hits takes; of stalls and expiry four times as long")
 	f.Int64Var(&o.bytes, "bytes", 96<<20, "bytes of bodies that one measurement of stores writes, and that hits read from")
 	f.IntVar(&o.rate, "rate", 1000, "memory hits a second while looking for stalls")
+	f.IntVar(&o.objects, "objects", 1_000_000, "objects that expire at once")
+	f.DurationVar(&o.stale, "stale", 0, "stale-while-revalidate of them")
 	if err := program.Parse(f, args); err != nil {
 		return o, err
 	}
-	if o.rounds < 1 || o.span <= 0 || o.bytes < 8<<20 || o.rate < 1 {
-		return o, errors.New("give at least one round, some time, 8 MiB and one hit a second")
+	if o.rounds < 1 || o.span <= 0 || o.bytes < 8<<20 || o.rate < 1 || o.objects < 10_000 {
+		return o, errors.New("give at least one round, some time, 8 MiB, one hit a second and 10,000 objects")
 	}
 	return o, nil
 }
@@ -107,7 +112,7 @@ func measure(ctx context.Context, o options) (text string, err error) {
 	}
 	defer os.RemoveAll(dir)
 	known := map[string]func(context.Context, options, string, *strings.Builder) error{
-		"hits": hits, "fills": fills, "stalls": stalls,
+		"hits": hits, "fills": fills, "stalls": stalls, "expiry": expiry,
 	}
 	var out strings.Builder
 	for part := range strings.SplitSeq(o.parts, ",") {

@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"edgecache/cachestore"
@@ -19,11 +19,15 @@ type shelf struct {
 	tiers *cachestore.Tiers
 	disk  *cachestore.Disk
 	noise []byte // bodies are views of it
-	again *time.Timer
 }
 
 // openShelf opens one in a directory of its own.
 func openShelf(dir string, memory, disk int64) (*shelf, error) {
+	return openShelfAt(dir, memory, disk, time.Now)
+}
+
+// openShelfAt is openShelf with a clock.
+func openShelfAt(dir string, memory, disk int64, now func() time.Time) (*shelf, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -34,6 +38,7 @@ func openShelf(dir string, memory, disk int64) (*shelf, error) {
 	d, err := cachestore.OpenDisk(cachestore.DiskConfig{
 		Dir: dir, Size: disk, Queue: min(32<<20, memory/4), Seed: 1,
 		PurgeSeq: func() uint64 { return 1 }, LastPurge: func() uint64 { return 0 },
+		Now: func() int64 { return now().UnixNano() },
 	})
 	if err != nil {
 		return nil, errors.Join(err, mem.Close())
@@ -42,7 +47,7 @@ func openShelf(dir string, memory, disk int64) (*shelf, error) {
 	if err != nil {
 		return nil, errors.Join(err, mem.Close(), d.Close())
 	}
-	return &shelf{tiers: t, disk: d, noise: noise(12 << 20), again: time.NewTimer(0)}, nil
+	return &shelf{tiers: t, disk: d, noise: noise(12 << 20)}, nil
 }
 
 // noise is bytes that nothing can make smaller.
@@ -60,21 +65,34 @@ func (s *shelf) body(i, size int) []byte {
 	return s.noise[at : at+size]
 }
 
-func keyOf(i int) policy.Key {
-	k, _ := policy.NewKey(nil, 1, policy.URL{Scheme: "http", Host: []byte("disk.bench"), Path: fmt.Appendf(nil, "/%d", i)}, nil)
+func keyOf(i int) policy.Key { return keyAt("/" + strconv.Itoa(i)) }
+
+// keyAt is the primary key of a path.
+func keyAt(path string) policy.Key {
+	k, _ := policy.NewKey(nil, 1, urlAt(path), nil)
 	return k.Clone()
+}
+
+func urlAt(path string) policy.URL {
+	return policy.URL{Scheme: "http", Host: []byte("disk.bench"), Path: []byte(path)}
 }
 
 var head = cachestore.NewHead(200, http.Header{"Content-Type": {"application/octet-stream"}, "Etag": {`"1"`}}, nil)
 
-// put stores an object on disk, however often the disk's queue has no room.
+// put stores an object that never expires.
 func (s *shelf) put(ctx context.Context, i, size int) error {
-	k := keyOf(i)
+	return s.store(ctx, keyOf(i), s.body(i, size), func() *cachestore.Variant {
+		return &cachestore.Variant{Head: head, Validators: policy.Validators{ETag: []byte(`"1"`)}}
+	})
+}
+
+// store stores a body on disk, however often the disk's queue has no room: under
+// a new variant each time, for what was committed may not be changed.
+func (s *shelf) store(ctx context.Context, k policy.Key, body []byte, variant func() *cachestore.Variant) error {
 	for {
-		v := &cachestore.Variant{Head: head, Validators: policy.Validators{ETag: []byte(`"1"`)}} // it never expires
-		w := s.tiers.Begin(k, cachestore.Meta{Length: int64(size)})
-		p := s.body(i, size)
-		for len(p) > 0 {
+		v := variant()
+		w := s.tiers.Begin(k, cachestore.Meta{Length: int64(len(body))})
+		for p := body; len(p) > 0; {
 			n := min(len(p), cachestore.ChunkSize)
 			if err := w.Chunk(p[:n:n]); err != nil {
 				w.Abort()
@@ -92,9 +110,8 @@ func (s *shelf) put(ctx context.Context, i, size int) error {
 		if v.Body.ID>>63 != 0 { // the disk has taken it
 			return nil
 		}
-		s.again.Reset(200 * time.Microsecond)
 		select {
-		case <-s.again.C:
+		case <-time.After(200 * time.Microsecond):
 		case <-ctx.Done():
 			return ctx.Err()
 		}

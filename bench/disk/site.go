@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,11 +26,25 @@ import (
 const (
 	hotObjects = 64
 	hotSize    = 16 << 10
+	hotPath    = "/hot/"
 	hotConns   = 8
 )
 
+// siteConfig says what a site is of.
+type siteConfig struct {
+	shelf  *shelf
+	purges string // path of the purge log
+	// now is the clock; nil is the system's.
+	now func() time.Time
+	// origin answers for what is not hot; nil: nobody asks for that.
+	origin http.Handler
+	// log hears of every request; nil is nobody. It must not block.
+	log func(*edge.Record)
+}
+
 // site is an edge over a shelf, with an origin of its own.
 type site struct {
+	config    siteConfig
 	addr      string
 	purges    *purge.Log
 	pool      *origin.Pool
@@ -43,32 +59,46 @@ var _ edge.AccessLog = (*site)(nil)
 
 // Write looks where an answer came from.
 func (w *site) Write(r *edge.Record) {
-	if r.Tier != edge.TierMemory {
+	if r.Tier != edge.TierMemory && bytes.HasPrefix(r.Path, []byte(hotPath)) {
 		w.elsewhere.Add(1)
+	}
+	if w.config.log != nil {
+		w.config.log(r)
 	}
 }
 
+// ServeHTTP is the origin. Hot objects are fresh for as long as may be.
+func (w *site) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if w.config.origin != nil && !strings.HasPrefix(r.URL.Path, hotPath) {
+		w.config.origin.ServeHTTP(rw, r)
+		return
+	}
+	rw.Header().Set("Date", w.config.now().UTC().Format(http.TimeFormat))
+	rw.Header().Set("Cache-Control", "max-age=31536000")
+	rw.Header().Set("Content-Length", strconv.Itoa(hotSize))
+	_, _ = rw.Write(w.config.shelf.noise[:hotSize])
+}
+
 // openSite starts one and brings the hot objects into memory.
-func openSite(ctx context.Context, s *shelf, purges string) (w *site, err error) {
-	w = &site{served: make(chan error, 1)}
+func openSite(ctx context.Context, c siteConfig) (w *site, err error) {
+	if c.now == nil {
+		c.now = time.Now
+	}
+	w = &site{config: c, served: make(chan error, 1)}
 	behind, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	w.source = &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		rw.Header().Set("Cache-Control", "max-age=86400")
-		rw.Header().Set("Content-Length", strconv.Itoa(hotSize))
-		_, _ = rw.Write(s.noise[:hotSize])
-	})}
+	w.source = &http.Server{Handler: w}
 	go w.source.Serve(behind) // ends with close
-	if w.purges, err = purge.Open(purge.Config{Path: purges}); err != nil {
+	if w.purges, err = purge.Open(purge.Config{Path: c.purges}); err != nil {
 		return nil, err
 	}
 	if w.pool, err = origin.NewPool(origin.Config{Name: "main", Peers: []string{"http://" + behind.Addr().String()}}); err != nil {
 		return nil, err
 	}
 	w.engine, err = edge.New(edge.Config{
-		Seed: 1, Store: s.tiers, Purges: w.purges, Upstreams: map[string]*origin.Pool{"main": w.pool},
+		Seed: 1, Store: c.shelf.tiers, Now: c.now, Purges: w.purges, Upstreams: map[string]*origin.Pool{"main": w.pool},
 		Routes: []edge.Route{{Upstream: "main", Rules: policy.Rules{Heuristic: true}}}, AccessLog: w,
 	})
 	if err != nil {
@@ -80,11 +110,14 @@ func openSite(ctx context.Context, s *shelf, purges string) (w *site, err error)
 	}
 	w.addr, w.wire = l.Addr().String(), h1.New(w.engine, h1.Config{})
 	go func() { w.served <- w.wire.Serve(l, nil) }()
-	if _, err := w.hit(ctx, 2000, 4*hotObjects*time.Second/2000); err != nil {
-		return nil, err
-	}
+	return w, w.warm(ctx)
+}
+
+// warm brings the hot objects into memory.
+func (w *site) warm(ctx context.Context) error {
+	_, err := w.hit(ctx, 2000, 4*hotObjects*time.Second/2000)
 	w.elsewhere.Store(0)
-	return w, nil
+	return err
 }
 
 func (w *site) close() {
@@ -101,19 +134,39 @@ func (w *site) close() {
 	_ = w.purges.Close()
 }
 
-// hit asks at a steady rate that does not wait for the answers: a request counts
-// from when it was due, also when its connection was busy.
+// asking is what clients ask for.
+type asking struct {
+	rate  int // requests a second
+	span  time.Duration
+	conns int
+	path  func(i int) string // of request i
+	size  func(i int) int    // bytes of its answer
+}
+
+// total is how many requests that makes.
+func (a asking) total() int { return int(a.span.Seconds() * float64(a.rate)) }
+
+// hit asks for the hot objects.
 func (w *site) hit(ctx context.Context, rate int, span time.Duration) (*bench.Histogram, error) {
+	return w.ask(ctx, asking{
+		rate: rate, span: span, conns: hotConns,
+		path: func(i int) string { return hotPath + strconv.Itoa(i%hotObjects) },
+		size: func(int) int { return hotSize },
+	})
+}
+
+// ask asks at a steady rate that does not wait for the answers: a request counts
+// from when it was due, also when its connection was busy.
+func (w *site) ask(ctx context.Context, a asking) (*bench.Histogram, error) {
 	var all bench.Histogram
 	var mu sync.Mutex
 	var failed error
 	var next atomic.Int64
 	var running sync.WaitGroup
-	total := int64(span.Seconds() * float64(rate))
 	start := time.Now().Add(10 * time.Millisecond)
-	for range hotConns {
+	for range a.conns {
 		running.Go(func() {
-			h, err := w.client(ctx, start, rate, total, &next)
+			h, err := w.client(ctx, a, start, &next)
 			mu.Lock()
 			defer mu.Unlock()
 			all.Merge(h)
@@ -125,7 +178,7 @@ func (w *site) hit(ctx context.Context, rate int, span time.Duration) (*bench.Hi
 }
 
 // client is one connection.
-func (w *site) client(ctx context.Context, start time.Time, rate int, total int64, next *atomic.Int64) (*bench.Histogram, error) {
+func (w *site) client(ctx context.Context, a asking, start time.Time, next *atomic.Int64) (*bench.Histogram, error) {
 	h := &bench.Histogram{}
 	conn, err := net.Dial("tcp", w.addr)
 	if err != nil {
@@ -136,18 +189,18 @@ func (w *site) client(ctx context.Context, start time.Time, rate int, total int6
 	wait := time.NewTimer(0)
 	defer wait.Stop()
 	for {
-		i := next.Add(1) - 1
-		if i >= total {
+		i := int(next.Add(1) - 1)
+		if i >= a.total() {
 			return h, nil
 		}
-		due := start.Add(time.Duration(i) * time.Second / time.Duration(rate))
+		due := start.Add(time.Duration(i) * time.Second / time.Duration(a.rate))
 		wait.Reset(time.Until(due))
 		select {
 		case <-wait.C:
 		case <-ctx.Done():
 			return h, ctx.Err()
 		}
-		if _, err := fmt.Fprintf(conn, "GET /hot/%d HTTP/1.1\r\nHost: disk.bench\r\n\r\n", i%hotObjects); err != nil {
+		if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: disk.bench\r\n\r\n", a.path(i)); err != nil {
 			return h, err
 		}
 		res, err := http.ReadResponse(in, nil)
@@ -155,8 +208,8 @@ func (w *site) client(ctx context.Context, start time.Time, rate int, total int6
 			return h, err
 		}
 		n, err := io.Copy(io.Discard, res.Body)
-		if err != nil || n != hotSize || res.StatusCode != http.StatusOK {
-			return h, fmt.Errorf("status %d, %d bytes: %w", res.StatusCode, n, err)
+		if err != nil || n != int64(a.size(i)) || res.StatusCode != http.StatusOK {
+			return h, fmt.Errorf("get %s: status %d, %d bytes: %w", a.path(i), res.StatusCode, n, err)
 		}
 		h.Add(time.Since(due))
 	}

@@ -56,17 +56,16 @@ func stalls(ctx context.Context, o options, dir string, out *strings.Builder) er
 
 // stallFigures are what one way gave, a round each.
 type stallFigures struct {
-	p50, p99, p999, most program.Spread // µs
-	hits                 program.Spread // a second
-	reads, writes        program.Spread // MiB/s of the load
-	device               program.Spread // MiB/s that were read from the device
-	faults               program.Spread // page faults a second that waited for the device: each holds up a thread and its P
+	latencies
+	hits          program.Spread // a second
+	reads, writes program.Spread // MiB/s of the load
+	device        program.Spread // MiB/s that were read from the device
+	faults        program.Spread // page faults a second that waited for the device: each holds up a thread and its P
 }
 
 func (s *stallFigures) report(out *strings.Builder, name string) {
 	line(out, name, "")
-	line(out, "  p50, p99", "%s, %s", s.p50, s.p99)
-	line(out, "  p99.9, max", "%s, %s", s.p999, s.most)
+	s.latencies.report(out)
 	line(out, "  hits a second", "%s", s.hits)
 	line(out, "  major faults", "%s a second", s.faults)
 	line(out, "  load", "%s MiB/s read, of it %s from the device, %s MiB/s written", s.reads, s.device, s.writes)
@@ -109,7 +108,7 @@ func openMix(ctx context.Context, o options, dir string) (m *mix, err error) {
 	if err != nil {
 		return nil, err
 	}
-	m.site, err = openSite(ctx, m.s, filepath.Join(dir, "purge.db"))
+	m.site, err = openSite(ctx, siteConfig{shelf: m.s, purges: filepath.Join(dir, "purge.db")})
 	return m, err
 }
 
@@ -146,9 +145,7 @@ func (m *mix) round(ctx context.Context, load func(context.Context) error, to *s
 	if err := errors.Join(err, <-failed); err != nil {
 		return err
 	}
-	micros := func(d time.Duration) float64 { return float64(d) / 1e3 }
-	to.p50, to.p99 = append(to.p50, micros(h.Quantile(0.5))), append(to.p99, micros(h.Quantile(0.99)))
-	to.p999, to.most = append(to.p999, micros(h.Quantile(0.999))), append(to.most, micros(h.Max()))
+	to.latencies.add(h)
 	to.hits = append(to.hits, float64(m.o.rate)*(4*m.o.span).Seconds()/took)
 	to.reads = append(to.reads, float64(m.read.Load())/mib/took)
 	to.writes = append(to.writes, float64(m.written.Load())/mib/took)
