@@ -117,7 +117,7 @@ bench-door: ## what is missed at the door of a running edge, beside what bench r
 	$(GO) run ./bench/door -out bench/results/$$(date -u +%F)-door.txt -rate 1500 -trace $${EDGE_SHARED:-../shared}/traces/adaptsize-web.tr.gz
 	$(GO) run ./bench/door -out bench/results/$$(date -u +%F)-door.txt -rate 2500 -divide 16 -trace $${EDGE_SHARED:-../shared}/traces/synth-z08.tr.gz
 
-bench-throughput: ## look-ups and stores a second under eight goroutines, beside otter and a map with SIEVE; 2 minutes
+bench-throughput: ## look-ups and stores a second under eight goroutines, beside otter and a map with SIEVE; 3 minutes
 	cd bench/throughput && $(GO) run . -out $(CURDIR)/bench/results/$$(date -u +%F)-throughput.txt
 
 bench-wire: ## edge beside nginx and Varnish, which root has installed when they are missing; ARGS="-quick -out FILE", "-cases h1-1k,tls-1k -out FILE"

@@ -18,15 +18,24 @@ type load struct {
 	name, says string
 	share      float64 // of the keys that the cache has room for; over 1 is all
 	stocked    bool    // all keys are stored before
+	asks       bool    // it looks up
+	warm       int     // operations before it is measured, over the keys
 	do         func(w *work, c *count, n int)
 }
 
 const exponent = 0.9 // of Zipf's popularity
 
 var loads = []load{
-	{"hits", "look-ups alone, all is in memory", 1.5, true, (*work).hits},
-	{"mix", "look-ups, and what is missed is stored; room for a tenth of the keys, of the tiers' disk for three", 0.1, false, (*work).mix},
-	{"stores", "stores of new keys alone; room as before", 0.1, false, (*work).stores},
+	{
+		name: "hits", says: "look-ups alone, all is in memory",
+		share: 1.5, stocked: true, asks: true, do: (*work).hits,
+	}, {
+		name: "mix", says: "look-ups, and what is missed is stored; room for a tenth of the keys, of the tiers' disk for three",
+		share: 0.1, asks: true, warm: 3, do: (*work).mix,
+	}, {
+		name: "stores", says: "stores of new keys alone; room as before",
+		share: 0.1, warm: 1, do: (*work).stores,
+	},
 }
 
 // stock is what all caches are asked and given.
@@ -156,9 +165,9 @@ func (all crew) each(f func(*work, *count)) (sum count) {
 	return sum
 }
 
-// warm does so many operations in all.
-func (all crew) warm(ctx context.Context, do func(*work, *count, int), ops int) {
-	all.each(func(w *work, c *count) {
+// times does so many operations in all.
+func (all crew) times(ctx context.Context, do func(*work, *count, int), ops int) count {
+	return all.each(func(w *work, c *count) {
 		for n := 0; n < ops/len(all) && ctx.Err() == nil; n += slice {
 			do(w, c, slice)
 		}

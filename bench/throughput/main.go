@@ -77,6 +77,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // heading says when and on what a kept result came about.
 func heading(now time.Time, o options) string {
-	return fmt.Sprintf("%s, GOMAXPROCS %d\n%d goroutines, %d interleaved rounds of %s, each figure is min / median / max of them\n\n",
-		program.Machine(now), runtime.GOMAXPROCS(0), o.workers, o.rounds, o.span)
+	return fmt.Sprintf(`%s, GOMAXPROCS %d
+%d goroutines, %d interleaved rounds of %s, each figure is min / median / max of them
+Zipf %.1f over %d urls with 1 KiB each; hits are those of as many look-ups, the same of each cache
+
+`, program.Machine(now), runtime.GOMAXPROCS(0), o.workers, o.rounds, o.span, exponent, o.keys)
 }
