@@ -68,6 +68,7 @@ type phase struct {
 	others        latencies
 	answers       map[string]int // in all rounds
 	expired, rest uint64         // evicted from disk: as of no use any more, and for other reasons
+	written       program.Spread // MiB/s to the device
 }
 
 func (e *expiring) open(ctx context.Context, dir string) (err error) {
@@ -141,6 +142,11 @@ func (e *expiring) round(ctx context.Context, phases []phase) (disk, memory floa
 // measure is one phase of a round.
 func (e *expiring) measure(ctx context.Context, p *phase, busy bool, span time.Duration) error {
 	before := e.wave.shelf.disk.Stats()
+	moved, err := trafficNow()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
 	beside, stop := context.WithCancel(ctx)
 	defer stop()
 	failed := make(chan error, 2)
@@ -157,6 +163,11 @@ func (e *expiring) measure(ctx context.Context, p *phase, busy bool, span time.D
 	if err = errors.Join(err, <-failed); err != nil {
 		return err
 	}
+	now, err := trafficNow()
+	if err != nil {
+		return err
+	}
+	p.written = append(p.written, float64(now.since(moved).written)/mib/time.Since(began).Seconds())
 	p.hits.add(h)
 	p.elsewhere += e.site.elsewhere.Swap(0)
 	p.count(before, e.wave.shelf.disk.Stats())
@@ -231,5 +242,6 @@ func (e *expiring) report(out *strings.Builder, phases []phase, disk, memory pro
 			line(out, "  answers", "%d %s", p.answers[what], what)
 		}
 		line(out, "  left disk", "%d as expired, %d as worth least", p.expired, p.rest)
+		line(out, "  written", "%s MiB/s to the device", p.written)
 	}
 }
