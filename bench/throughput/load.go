@@ -28,7 +28,7 @@ const exponent = 0.9 // of Zipf's popularity
 var loads = []load{
 	{
 		name: "hits", says: "look-ups alone, all is in memory",
-		share: 1.5, stocked: true, asks: true, do: (*work).hits,
+		share: 2, stocked: true, asks: true, do: (*work).hits,
 	}, {
 		name: "mix", says: "look-ups, and what is missed is stored; room for a tenth of the keys, of the tiers' disk for three",
 		share: 0.1, asks: true, warm: 3, do: (*work).mix,

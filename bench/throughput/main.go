@@ -51,8 +51,8 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	if err := program.Parse(f, args); err != nil {
 		return o, err
 	}
-	if o.rounds < 1 || o.span <= 0 || o.keys < 20_000 || o.workers < 1 {
-		return o, errors.New("give at least one round, some time, 20,000 keys and one goroutine")
+	if o.rounds < 1 || o.span <= 0 || o.keys < 10_000 || o.workers < 1 {
+		return o, errors.New("give at least one round, some time, 10,000 keys and one goroutine")
 	}
 	return o, nil
 }

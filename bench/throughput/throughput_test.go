@@ -60,7 +60,7 @@ func TestGetReturnsWhatWasPut(t *testing.T) {
 	})
 }
 
-// Several goroutines store six times what there is room for.
+// Several goroutines store four times what there is room for.
 func TestBoundIsKept(t *testing.T) {
 	const objects, workers = 4000, 4
 	each(t, objects, func(t *testing.T, c cache) {
@@ -68,7 +68,7 @@ func TestBoundIsKept(t *testing.T) {
 		for g := range workers {
 			running.Go(func() {
 				w := c.worker()
-				for i := g; i < 6*objects; i += workers {
+				for i := g; i < 4*objects; i += workers {
 					w.put(urlOf(i), body(i))
 					if got, from := w.get(urlOf(i)); from != nowhere && !bytes.Equal(got, body(i)) {
 						t.Errorf("object %d has a body of others", i)
@@ -150,7 +150,7 @@ func TestThroughput(t *testing.T) {
 	result := filepath.Join(dir, "result.txt")
 	var out, bad bytes.Buffer
 	code := run(context.Background(), []string{
-		"-dir", dir, "-out", result, "-rounds", "1", "-span", "20ms", "-keys", "20000",
+		"-dir", dir, "-out", result, "-rounds", "1", "-span", "20ms", "-keys", "10000",
 	}, &out, &bad)
 	if code != 0 {
 		t.Fatalf("exit code %d: %s\n%s", code, bad.String(), out.String())
