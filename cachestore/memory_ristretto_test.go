@@ -3,6 +3,8 @@ package cachestore
 import (
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
 )
@@ -63,16 +65,19 @@ func (f *facts) note(list *[]*int, v *int) {
 	*list = append(*list, v)
 }
 
-func (f *facts) has(list *[]*int, v *int) bool {
+// times says how often v is in a list.
+func (f *facts) times(list *[]*int, v *int) (n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, o := range *list {
 		if o == v {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
+
+func (f *facts) has(list *[]*int, v *int) bool { return f.times(list, v) > 0 }
 
 func TestRistrettoKeepsTheFirstOfTwoSets(t *testing.T) {
 	f := newFacts(t)
@@ -188,4 +193,119 @@ func TestRistrettoComparesNoIntegerKeys(t *testing.T) {
 	if ttl, ok := f.GetTTL(1); !ok || ttl != 0 {
 		t.Errorf("time to live %v, %v, want none", ttl, ok)
 	}
+}
+
+// A callback runs on the goroutine that carries out the Sets: as long as it waits,
+// no Set is carried out, no other callback comes, and whoever Waits waits.
+func TestRistrettoWaitsForItsCallbacks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFacts(t)
+		f.hold()
+		refused := new(int)
+		f.Set(1, new(int), 1)
+		f.Set(2, refused, 1000)
+		waited := make(chan struct{})
+		go func() {
+			f.Wait()
+			close(waited)
+		}()
+		synctest.Wait() // nobody can go on any more
+		select {
+		case <-waited:
+			t.Error("Wait came back while a callback waited")
+		default:
+		}
+		if _, ok := f.Get(1); ok || f.has(&f.rejected, refused) {
+			t.Errorf("while a callback waited: set %t, another callback %t, want neither", ok, f.has(&f.rejected, refused))
+		}
+		f.release()
+		<-waited
+		if _, ok := f.Get(1); !ok || !f.has(&f.rejected, refused) {
+			t.Errorf("after it: set %t, the other callback %t, want both", ok, f.has(&f.rejected, refused))
+		}
+	})
+}
+
+// OnExit comes for what a reader has got and still uses.
+func TestRistrettoExitsUnderItsReaders(t *testing.T) {
+	for name, end := range map[string]func(f *facts){
+		"deleted": func(f *facts) { f.Del(1) },
+		"updated": func(f *facts) { f.Set(1, new(int), 1) },
+		"cleared": func(f *facts) { f.Clear() },
+		"evicted": func(f *facts) { f.Set(2, new(int), 100); f.Wait() }, // neither was counted
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFacts(t)
+			f.Set(1, new(int), 1)
+			f.Wait()
+			mine, ok := f.Get(1)
+			if !ok {
+				t.Fatal("not set")
+			}
+			end(f)
+			if !f.has(&f.exited, mine) {
+				t.Errorf("no OnExit for what was %s", name)
+			}
+		})
+	}
+}
+
+// Of two Sets of one value the second is refused and exits it, though it is there;
+// it exits again when it goes.
+func TestRistrettoExitsTwice(t *testing.T) {
+	f := newFacts(t)
+	v := new(int)
+	f.hold()
+	f.Set(1, v, 10)
+	f.Set(1, v, 10)
+	f.release()
+	f.Wait()
+	if got, _ := f.Get(1); got != v || f.times(&f.exited, v) != 1 {
+		t.Errorf("there: %t, exited %d times, want it there after one", got == v, f.times(&f.exited, v))
+	}
+	f.Del(1)
+	if n := f.times(&f.exited, v); n != 2 {
+		t.Errorf("exited %d times, want 2", n)
+	}
+}
+
+// With a time to live what is stale is gone: nobody gets it, and it leaves by
+// itself. It could not be revalidated, nor served while it is.
+func TestRistrettoForgetsWhatHasATimeToLive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFacts(t)
+		mortal, immortal := new(int), new(int)
+		f.SetWithTTL(1, mortal, 10, time.Minute)
+		f.Set(2, immortal, 10)
+		f.Wait()
+		if got, _ := f.Get(1); got != mortal {
+			t.Fatal("not set")
+		}
+		time.Sleep(time.Minute + time.Second)
+		if _, ok := f.Get(1); ok {
+			t.Error("it was given out after its time")
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if !f.has(&f.exited, mortal) || !f.has(&f.evicted, mortal) {
+			t.Errorf("exited %t, evicted %t, want both", f.has(&f.exited, mortal), f.has(&f.evicted, mortal))
+		}
+		if got, _ := f.Get(2); got != immortal {
+			t.Error("what has none is gone, too")
+		}
+	})
+}
+
+// Gets that come faster than they are counted are not counted.
+func TestRistrettoCountsGetsLossily(t *testing.T) {
+	if RaceEnabled {
+		t.Skip("Gets are not counted: the race detector makes sync.Pool forget")
+	}
+	f := newFacts(t)
+	for range 100_000_000 {
+		if f.Get(1); f.Metrics.GetsDropped() > 0 {
+			return
+		}
+	}
+	t.Errorf("of 100,000,000 Gets none was dropped: %d counted", f.Metrics.GetsKept())
 }
