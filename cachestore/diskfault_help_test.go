@@ -26,6 +26,7 @@ type rig struct {
 	dir  string
 	now  atomic.Int64
 	lost *lostLog
+	size int64 // of the memory
 
 	mu    sync.Mutex
 	files map[string]*os.File // bbolt's own, by base name
@@ -73,12 +74,17 @@ func (g *rig) config() DiskConfig {
 	}
 }
 
-// openRig opens a store in dir that is closed with the test.
+// openRig opens a store in dir, with 8 MiB of memory, that is closed with the test.
 func openRig(t *testing.T, dir string, change func(*DiskConfig)) *rig {
 	t.Helper()
-	g := &rig{t: t, dir: dir, lost: &lostLog{Handler: slog.DiscardHandler}, files: map[string]*os.File{}}
+	return openRigOf(t, dir, 8<<20, change)
+}
+
+func openRigOf(t *testing.T, dir string, memory int64, change func(*DiskConfig)) *rig {
+	t.Helper()
+	g := &rig{t: t, dir: dir, size: memory, lost: &lostLog{Handler: slog.DiscardHandler}, files: map[string]*os.File{}}
 	g.now.Store(1_700_000_000e9)
-	mem, err := NewMemory(MemoryConfig{Size: 8 << 20})
+	mem, err := NewMemory(MemoryConfig{Size: memory})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +112,7 @@ func (g *rig) restart(change func(*DiskConfig)) *rig {
 	if err := g.Close(); err != nil {
 		g.t.Fatal(err)
 	}
-	return openRig(g.t, g.dir, change)
+	return openRigOf(g.t, g.dir, g.size, change)
 }
 
 // rigBody is the body of key i.
