@@ -206,3 +206,43 @@ func TestRenewalOfAnotherSize(t *testing.T) {
 		t.Error("a renewal of the same size lost its place")
 	}
 }
+
+// TestBudgetsFollowTheRequests: what the classes may hold goes by what was asked for of
+// late, a part of the way at each look, and not all of the way after one.
+func TestBudgetsFollowTheRequests(t *testing.T) {
+	m := idleMemory(t, 64<<20)
+	small, large := putInside(t, m, insideKey(0), 1000), putInside(t, m, insideKey(1), 100_000)
+	lesser, greater := small.place.Load().class, large.place.Load().class
+	look := func(v *Variant) (a, b int64) {
+		for range shareSpan + 2*askStride {
+			m.Hit(nil, v)
+		}
+		m.rebalance(false)
+		return m.main[lesser].budget.Load(), m.main[greater].budget.Load()
+	}
+	for range 20 {
+		look(small)
+	}
+	a, b := look(small)
+	if a < 3*b {
+		t.Fatalf("only what is small is asked for, and its class may hold %d, the other %d", a, b)
+	}
+	after := 0
+	for turned := false; !turned; after++ {
+		nextA, nextB := look(large)
+		if nextA >= a || nextB <= b {
+			t.Fatalf("%d looks after the change: from %d and %d to %d and %d", after, a, b, nextA, nextB)
+		}
+		a, b, turned = nextA, nextB, nextB > nextA
+	}
+	// Of 1 each look leaves 0.8: after four of them there is less than a half.
+	if after < 3 || after > 5 {
+		t.Errorf("%d looks until the other class may hold more, want four", after)
+	}
+	for range 20 {
+		a, b = look(large)
+	}
+	if b < 3*a {
+		t.Errorf("only what is large is asked for, and its class may hold %d, the other %d", b, a)
+	}
+}
