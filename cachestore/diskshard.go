@@ -366,31 +366,5 @@ func (s *diskShard) has(h policy.Hash) bool {
 	return s.index.has(h) && !s.retired.Load()
 }
 
-// hasBody says whether one of the variants has this body.
-func (r *Resource) hasBody(id BodyID) bool {
-	if r == nil {
-		return false
-	}
-	for _, v := range r.Variants {
-		if v.Body != nil && v.Body.ID == id {
-			return true
-		}
-	}
-	return false
-}
-
-// hasVariant says whether v itself is one of the variants.
-func (r *Resource) hasVariant(v *Variant) bool {
-	if r == nil {
-		return false
-	}
-	for _, o := range r.Variants {
-		if o == v {
-			return true
-		}
-	}
-	return false
-}
-
 // errRetired says that the shard was given up while it was asked.
 var errRetired = fmt.Errorf("%w: its disk shard was retired", ErrChunkGone)

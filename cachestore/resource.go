@@ -94,6 +94,32 @@ func (r *Resource) IndexOf(b *Body) int {
 	return -1
 }
 
+// hasBody says whether one of the variants has this body.
+func (r *Resource) hasBody(id BodyID) bool {
+	if r == nil {
+		return false
+	}
+	for _, v := range r.Variants {
+		if v.Body != nil && v.Body.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// hasVariant says whether v itself is one of the variants.
+func (r *Resource) hasVariant(v *Variant) bool {
+	if r == nil {
+		return false
+	}
+	for _, o := range r.Variants {
+		if o == v {
+			return true
+		}
+	}
+	return false
+}
+
 func (r *Resource) filter(keep func(*Variant) bool) *Resource {
 	n := &Resource{Key: r.Key}
 	for _, v := range r.Variants {
