@@ -24,8 +24,13 @@ func openChosen(t *testing.T) *rig {
 	t.Helper()
 	g := openRigOf(t, rigDir(t), 64<<20, chosen) // nothing leaves it unless it is told to
 	for i := othersAt; g.disk.Stats().Dropped[DiskDropChoice] == 0; i++ {
-		if err := errors.Join(g.put(i, othersAre), g.sync()); err != nil {
+		if err := g.put(i, othersAre); err != nil {
 			t.Fatal(err)
+		}
+		if i%8 == 0 { // the queue has room for ten
+			if err := g.sync(); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if i > othersAt+1000 {
 			t.Fatalf("it takes everything: %+v", g.disk.Stats())
@@ -194,6 +199,37 @@ func TestPurgeReachesWhatIsBeingKept(t *testing.T) {
 					t.Errorf("%s another one is gone", when)
 				}
 				g = g.restart(chosen)
+			}
+		})
+	}
+}
+
+// TestWhatCannotBeKeptIsCounted apart from what came and could not be stored.
+func TestWhatCannotBeKeptIsCounted(t *testing.T) {
+	for name, hinder := range map[string]func(s *diskShard, r *Resource){
+		"the queue is full": func(s *diskShard, r *Resource) { s.queue.limit = r.Variants[0].Body.Size },
+		"the shard rests": func(s *diskShard, _ *Resource) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.restLocked(errors.New("test"))
+		},
+		"it is over the largest": func(s *diskShard, r *Resource) { s.most = r.Variants[0].Body.Size - 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := openChosen(t)
+			idle, r := g.passOver(1, 0), g.passOver(2, 1)
+			before := g.disk.Stats()
+			hinder(g.disk.shards[0].Load(), r)
+			g.leave(idle) // nobody wants it kept
+			g.leave(r)
+			want := before.Dropped
+			want[DiskDropLeaving]++
+			st := g.disk.Stats()
+			if st.Dropped != want || st.Kept != 0 {
+				t.Errorf("dropped %v, before that %v; %d kept", st.Dropped, before.Dropped, st.Kept)
+			}
+			if _, p := g.Peek(r.Key); p != Absent {
+				t.Errorf("it is %v", p)
 			}
 		})
 	}

@@ -181,34 +181,35 @@ func (s *diskShard) chooseLocked(h policy.Hash, size int64) (uses uint32, taken 
 // gives its body the ID.
 func (s *diskShard) putLocked(k policy.Key, v *Variant) {
 	b := v.Body
-	if b.passed || s.refusesLocked(b) {
+	if b.passed || b.spilt == nil && !b.InMemory() {
 		return
 	}
-	if b.spilt != nil { // it was chosen before it came
-		s.queueLocked(k, v, b.spilt.uses)
-		return
-	}
-	if uses, taken := s.chooseLocked(k.Hash, b.Size); taken {
-		s.queueLocked(k, v, uses)
+	switch why, refused := s.refusesLocked(b); {
+	case refused:
+		s.d.drop(why)
+	case b.spilt != nil: // it was chosen before it came
+		s.queueLocked(k, v, b.spilt.uses, DiskDropQueue)
+	default:
+		if uses, taken := s.chooseLocked(k.Hash, b.Size); taken {
+			s.queueLocked(k, v, uses, DiskDropQueue)
+		}
 	}
 }
 
 // refusesLocked says whether a body cannot be written, whoever would choose it.
-func (s *diskShard) refusesLocked(b *Body) bool {
+func (s *diskShard) refusesLocked(b *Body) (why DiskDrop, refused bool) {
 	switch {
 	case b.Size > s.most:
-		s.d.drop(DiskDropTooLarge)
+		return DiskDropTooLarge, true
 	case s.restingLocked():
-		s.d.drop(DiskDropResting)
-	case b.spilt == nil && !b.InMemory():
-	default:
-		return false
+		return DiskDropResting, true
 	}
-	return true
+	return 0, false
 }
 
-// queueLocked queues a variant that is chosen, unless there is no room.
-func (s *diskShard) queueLocked(k policy.Key, v *Variant, uses uint32) (queued bool) {
+// queueLocked queues a variant that is chosen, unless there is no room, which is
+// counted as otherwise.
+func (s *diskShard) queueLocked(k policy.Key, v *Variant, uses uint32, otherwise DiskDrop) (queued bool) {
 	b := v.Body
 	c := &change{kind: changePut, spill: b.spilt, v: v, body: b, key: k, order: s.nextOrderLocked()}
 	if b.spilt != nil {
@@ -218,7 +219,7 @@ func (s *diskShard) queueLocked(k policy.Key, v *Variant, uses uint32) (queued b
 	}
 	c.ref = s.index.add(indexed{Hash: k.Hash, ID: c.id, Body: b.Size, Meta: putBytes, Expires: expiresOf(v), Uses: uses})
 	if c.ref == 0 {
-		s.d.drop(DiskDropQueue)
+		s.d.drop(otherwise)
 		return false
 	}
 	s.pending[c.ref] = c
@@ -227,7 +228,7 @@ func (s *diskShard) queueLocked(k policy.Key, v *Variant, uses uint32) (queued b
 		delete(s.pending, c.ref)
 		s.index.remove(c.ref)
 		s.choice.evicted(k.Hash, b.Size, uses)
-		s.d.drop(DiskDropQueue)
+		s.d.drop(otherwise)
 		return false
 	}
 	s.unsaved[c.ref] = diskBytes(b.Size, putBytes)
@@ -243,7 +244,11 @@ func (s *diskShard) keep(k policy.Key, r *Resource, i int, hits uint32) *Variant
 	v := r.Variants[i]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.retired.Load() || hits == 0 || !v.Body.InMemory() || expiresOf(v) <= seconds32(s.d.now()) || s.refusesLocked(v.Body) {
+	if s.retired.Load() || hits == 0 || !v.Body.InMemory() || expiresOf(v) <= seconds32(s.d.now()) {
+		return nil
+	}
+	if _, refused := s.refusesLocked(v.Body); refused {
+		s.d.drop(DiskDropLeaving)
 		return nil
 	}
 	uses, taken := s.choice.leaves(k.Hash, v.Body.Size, hits)
@@ -255,7 +260,7 @@ func (s *diskShard) keep(k policy.Key, r *Resource, i int, hits uint32) *Variant
 	b := v.Body.with(v.Body.chunks)
 	b.ID, b.used, b.spilt = 0, nil, nil
 	v = v.over(b)
-	if !s.queueLocked(k, v, uses) {
+	if !s.queueLocked(k, v, uses, DiskDropLeaving) {
 		return nil
 	}
 	for j := i - 1; j >= 0; j-- { // the newer ones stay the newer ones

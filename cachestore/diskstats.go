@@ -34,6 +34,7 @@ const (
 	DiskDropLease                    // a reader was cut off: what it read had to make room
 	DiskDropChoice                   // not chosen: what is there is worth more
 	DiskDropLoading                  // replaced or deleted before the start had read its record
+	DiskDropLeaving                  // it left memory after hits there, and could not be written then
 
 	diskDrops
 )
@@ -43,7 +44,7 @@ const DiskDrops = int(diskDrops)
 
 // String gives the reason as metrics print it.
 func (d DiskDrop) String() string {
-	return [...]string{"too_large", "queue", "resting", "write_error", "read_error", "lease", "not_chosen", "loading"}[d]
+	return [...]string{"too_large", "queue", "resting", "write_error", "read_error", "lease", "not_chosen", "loading", "leaving"}[d]
 }
 
 // DiskStats is a snapshot of the disk tier. Bytes are bytes on disk unless said
