@@ -51,6 +51,9 @@ type DiskConfig struct {
 	Now func() int64
 	// Log hears what a person should act on; nil is nobody.
 	Log *slog.Logger
+	// Committed hears how long each transaction took, with the room that had to be
+	// made for it; nil is nobody. It is called by the writers and may not block.
+	Committed func(time.Duration)
 
 	open func(string, int, os.FileMode) (*os.File, error) // for tests that break files
 }
@@ -194,6 +197,9 @@ func (d *Disk) stored(bytes int64) {
 }
 
 func (d *Disk) committed(took time.Duration) {
+	if d.config.Committed != nil {
+		d.config.Committed(took)
+	}
 	d.commits.Add(1)
 	for {
 		old := d.longest.Load()

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
+	"time"
 
 	"edgecache/cachestore"
 	"edgecache/cachestore/storetest"
@@ -149,5 +151,34 @@ func TestTiersModel(t *testing.T) {
 	}
 	if hits < 2000 {
 		t.Errorf("%d hits: the run did not exercise what it is about", hits)
+	}
+}
+
+// TestDiskTellsOfItsCommits: of each transaction once, and how long it took.
+func TestDiskTellsOfItsCommits(t *testing.T) {
+	var mu sync.Mutex
+	var told uint64
+	var longest time.Duration
+	s := openTiers(t, t.TempDir(), func(c *cachestore.DiskConfig) {
+		c.Committed = func(took time.Duration) {
+			mu.Lock()
+			defer mu.Unlock()
+			told++
+			longest = max(longest, took)
+		}
+	})
+	for i := range 20 {
+		if err := storetest.Put(s, storetest.Key(i), storetest.Variant(""), storetest.Content(i, 50_000)); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Disk().Sync(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	st := s.Stats().Disk
+	mu.Lock()
+	defer mu.Unlock()
+	if told < 20 || told != st.Commits || int64(longest) != st.LongestCommit {
+		t.Errorf("told of %d commits, the longest of %v; want %d and %d ns", told, longest, st.Commits, st.LongestCommit)
 	}
 }
