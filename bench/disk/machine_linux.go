@@ -20,6 +20,28 @@ func forgetPages(f *os.File, at, n int64) error {
 
 func syncData(f *os.File) error { return syscall.Fdatasync(int(f.Fd())) }
 
+// writtenBelow is how many bytes the device that holds a directory has been given to write
+// since the machine started, by whomever. It fails where there is no such device, as of a tmpfs.
+func writtenBelow(dir string) (bytes int64, err error) {
+	var st syscall.Stat_t
+	if err := syscall.Stat(dir, &st); err != nil {
+		return 0, fmt.Errorf("stat %s: %w", dir, err)
+	}
+	dev := uint64(st.Dev)
+	major, minor := dev>>8&0xfff|dev>>32&^0xfff, dev&0xff|dev>>12&^0xff
+	text, err := os.ReadFile(fmt.Sprintf("/sys/dev/block/%d:%d/stat", major, minor))
+	if err != nil {
+		return 0, err
+	}
+	const written, sector = 6, 512 // Documentation/block/stat.rst
+	fields := strings.Fields(string(text))
+	if len(fields) <= written {
+		return 0, fmt.Errorf("stat of device %d:%d has %d fields", major, minor, len(fields))
+	}
+	sectors, err := strconv.ParseInt(fields[written], 10, 64)
+	return sectors * sector, err
+}
+
 // traffic is what the process has moved so far, in bytes.
 type traffic struct {
 	calls          int64 // handed to write calls, whatever became of it

@@ -42,7 +42,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	var o options
 	f := flag.NewFlagSet("disk", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.StringVar(&o.parts, "parts", "hits,fills,stalls", "what to measure; there is expiry, too")
+	f.StringVar(&o.parts, "parts", "hits,fills,stalls", "what to measure; there are churn and expiry, too")
 	f.StringVar(&o.dir, "dir", "", "directory on the disk to measure; default is a temporary one")
 	f.StringVar(&o.out, "out", "", "file that the result is also written to, with date and machine")
 	f.StringVar(&o.pprof, "pprof", "", "file that a CPU profile is written to")
@@ -112,7 +112,7 @@ func measure(ctx context.Context, o options) (text string, err error) {
 	}
 	defer os.RemoveAll(dir)
 	known := map[string]func(context.Context, options, string, *strings.Builder) error{
-		"hits": hits, "fills": fills, "stalls": stalls, "expiry": expiry,
+		"hits": hits, "fills": fills, "stalls": stalls, "churn": churn, "expiry": expiry,
 	}
 	var out strings.Builder
 	for part := range strings.SplitSeq(o.parts, ",") {
