@@ -135,10 +135,18 @@ func TestRistrettoUpdateEvictsNothing(t *testing.T) {
 	if !f.has(&f.exited, a) {
 		t.Errorf("OnExit did not come for a value that was only updated")
 	}
-	f.UpdateMaxCost(10)
+	for _, most := range []int64{10, 0} {
+		f.UpdateMaxCost(most)
+		f.Wait()
+		if got, _ := f.Get(2); got != b || f.MaxCost() != most {
+			t.Errorf("MaxCost %d became %d, or evicted", most, f.MaxCost())
+		}
+	}
+	c := new(int)
+	f.Set(3, c, 1)
 	f.Wait()
-	if got, _ := f.Get(2); got != b {
-		t.Errorf("UpdateMaxCost evicted")
+	if !f.has(&f.rejected, c) {
+		t.Error("with room for nothing something was taken")
 	}
 }
 

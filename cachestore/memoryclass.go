@@ -12,11 +12,12 @@ import (
 // by their id and never answers a look-up.
 //
 // Facts about Ristretto v2.4.2 that shape it, each with a test: a Set is applied
-// later and by one goroutine, which also runs the callbacks; of two Sets of a
-// new key the first value is kept; a refused Set may have evicted others; an
-// update evicts nothing, and no more does a lower MaxCost; a Set is dropped when
-// 32,768 wait; OnExit may come twice, with nil, and for a value that is only
-// updated; Get, Set and Close must not overlap.
+// later and by one goroutine, which also runs the callbacks and waits for them; of
+// two Sets of a new key the first value is kept; a refused Set may have evicted
+// others; an update evicts nothing, and no more does a lower MaxCost, which may be
+// 0; a Set is dropped when 32,768 wait, Gets when they come too fast; OnExit may come
+// twice, with nil, for a value that is only updated, and while somebody has it; a time
+// to live takes away what is stale. No test can hold that Get, Set and Close must not overlap.
 type class struct {
 	number   int
 	cache    *ristretto.Cache[uint64, *entry]
@@ -98,7 +99,7 @@ func (c *class) setBudget(bytes int64) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	if !c.closed && c.budget.Swap(bytes) != bytes {
-		c.cache.UpdateMaxCost(max(bytes, 1)) // 0 would be no change
+		c.cache.UpdateMaxCost(bytes)
 	}
 }
 
