@@ -24,10 +24,6 @@ import (
 // stores, by what leaves it: in each round as many bytes as its quota come anew, which is
 // 256 MiB with the default of -bytes. What leaves in the order in which it came leaves room in
 // one piece, as does what is all of one size; what leaves by what it is worth, here and there.
-//
-// What is written is what is handed to write calls, and beside that what the device is given,
-// which is that of all who write to it: right on a machine that does nothing else. What Linux says
-// that the process has written is neither: it counts the whole folio that a page is part of.
 func churn(ctx context.Context, o options, dir string, out *strings.Builder) error {
 	ways := []*turnover{
 		{name: "64 KiB each, by worth"},
@@ -236,7 +232,7 @@ func (w *turnover) round(ctx context.Context) error {
 	w.mu.Unlock()
 	w.came = append(w.came, 0)
 	before, began := w.disk.Stats(), time.Now()
-	from, err := w.written()
+	from, err := trafficTo(w.dir)
 	if err != nil {
 		return err
 	}
@@ -244,36 +240,20 @@ func (w *turnover) round(ctx context.Context) error {
 		return err
 	}
 	took := time.Since(began).Seconds()
-	to, err := w.written()
+	to, err := trafficTo(w.dir)
 	if err != nil {
 		return err
 	}
-	w.note(before, w.disk.Stats(), writing{to.calls - from.calls, to.device - from.device}, took)
+	w.note(before, w.disk.Stats(), to.since(from), took)
 	return nil
 }
 
-// writing is bytes that were written: handed to write calls by the process, and given
-// to the device by whomever.
-type writing struct{ calls, device int64 }
-
-func (w *turnover) written() (now writing, err error) {
-	moved, err := trafficNow()
-	if err != nil {
-		return now, err
-	}
-	now.calls = moved.calls
-	if now.device, err = writtenBelow(w.dir); errors.Is(err, os.ErrNotExist) {
-		err = nil // there is none
-	}
-	return now, err
-}
-
 // note makes a round's figures of what was before and after it.
-func (w *turnover) note(before, after cachestore.DiskStats, written writing, seconds float64) {
+func (w *turnover) note(before, after cachestore.DiskStats, moved traffic, seconds float64) {
 	stored, quota := float64(after.StoredBytes-before.StoredBytes), float64(after.Limit)
-	w.calls = append(w.calls, float64(written.calls)/stored)
-	if written.device > 0 {
-		w.device = append(w.device, float64(written.device)/stored)
+	w.calls = append(w.calls, float64(moved.calls)/stored)
+	if moved.written > 0 {
+		w.device = append(w.device, float64(moved.written)/stored)
 	}
 	w.file, w.live = append(w.file, float64(after.File)/quota), append(w.live, float64(after.Live)/quota)
 	w.batch = append(w.batch, stored/1024/float64(after.Commits-before.Commits))

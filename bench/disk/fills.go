@@ -105,7 +105,7 @@ func (f *filler) toFull(ctx context.Context) error {
 }
 
 func (f *filler) store(ctx context.Context, s *shelf, from int) (rate float64, moved traffic, err error) {
-	before, err := trafficNow()
+	before, err := trafficTo(f.dir)
 	if err != nil {
 		return 0, moved, err
 	}
@@ -114,7 +114,7 @@ func (f *filler) store(ctx context.Context, s *shelf, from int) (rate float64, m
 		return 0, moved, err
 	}
 	rate = f.rate(began)
-	after, err := trafficNow()
+	after, err := trafficTo(f.dir)
 	return rate, after.since(before), err
 }
 

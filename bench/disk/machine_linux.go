@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -42,11 +43,25 @@ func writtenBelow(dir string) (bytes int64, err error) {
 	return sectors * sector, err
 }
 
-// traffic is what the process has moved so far, in bytes.
+// traffic is what was moved so far, in bytes; by the process, but for what was written.
 type traffic struct {
-	calls          int64 // handed to write calls, whatever became of it
-	written, fetch int64 // to the device, and from it
-	faults         int64 // of pages that had to come from the device; not in bytes
+	calls   int64 // handed to write calls, whatever became of it
+	written int64 // given to a device, by whomever; 0: none was asked for, or is known
+	fetch   int64 // read from the device
+	faults  int64 // of pages that had to come from the device; not in bytes
+}
+
+// trafficTo is trafficNow with what was given to the device that holds a directory. On a
+// machine that does nothing else that is what the process has written. What Linux says of the process,
+// write_bytes, is more: it counts the whole folio that a page is part of, which may be ten times as large.
+func trafficTo(dir string) (t traffic, err error) {
+	if t, err = trafficNow(); err != nil {
+		return t, err
+	}
+	if t.written, err = writtenBelow(dir); errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return t, err
 }
 
 // trafficNow reads /proc/self/io, and asks for the faults.
@@ -55,7 +70,7 @@ func trafficNow() (t traffic, err error) {
 	if err != nil {
 		return t, err
 	}
-	into := map[string]*int64{"wchar": &t.calls, "write_bytes": &t.written, "read_bytes": &t.fetch}
+	into := map[string]*int64{"wchar": &t.calls, "read_bytes": &t.fetch}
 	for line := range strings.Lines(string(text)) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
 		if p := into[name]; p != nil {
