@@ -14,7 +14,6 @@ type ShadowConfig struct {
 type Shadow struct {
 	v        *Virtual
 	requests uint32
-	index    int64 // bytes that the disk's index was counted with
 }
 
 const (
@@ -74,10 +73,7 @@ func emptyBytes(size int64) int64 {
 func (s *Shadow) Request(q VirtualRequest) Served {
 	s.requests++
 	if s.v.disk != nil && s.requests%burdenStride == 0 {
-		d := &s.v.disk.shards[0]
-		n := int64(d.index.visible)*objectSlot + d.choice.ghosts.memory()
-		s.v.mem.burden(n - s.index)
-		s.index = n
+		s.v.mem.burden(s.v.disk.grown())
 	}
 	return s.v.Request(q)
 }

@@ -12,6 +12,7 @@ type virtualDisk struct {
 	ids      uint64
 	all      *duel
 	held     int64 // bytes of memory that index and ghosts take
+	sample   bool  // of a Shadow: an index counts by its objects, for its blocks stand for fewer
 }
 
 // virtualShard is one of them.
@@ -27,7 +28,7 @@ type virtualShard struct {
 const virtualShardShift = 56
 
 func newVirtualDisk(c *VirtualConfig) *virtualDisk {
-	d := &virtualDisk{shards: make([]virtualShard, c.Shards), overhead: c.Overhead}
+	d := &virtualDisk{shards: make([]virtualShard, c.Shards), overhead: c.Overhead, sample: c.apart}
 	for i := range d.shards {
 		s := &d.shards[i]
 		s.number, s.quota = uint64(i), c.Disk/int64(c.Shards)
@@ -54,7 +55,13 @@ func (d *virtualDisk) takes(size int64) int64 {
 func (d *virtualDisk) grown() int64 {
 	held := int64(0)
 	for i := range d.shards {
-		held += d.shards[i].index.memory() + d.shards[i].choice.ghosts.memory()
+		s := &d.shards[i]
+		if d.sample {
+			held += int64(s.index.visible) * objectSlot
+		} else {
+			held += s.index.memory()
+		}
+		held += s.choice.ghosts.memory()
 	}
 	by := held - d.held
 	d.held = held
