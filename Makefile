@@ -114,9 +114,10 @@ bench-expiry: ## hits of memory while a million other objects expire at once; 10
 bench-huge: ## 20 GiB through edge, and an object that just fits on its disk
 	$(GO) run ./bench/huge -out bench/results/$$(date -u +%F)-huge.txt
 
-bench-ratio: ## hit ratios on the traces in $EDGE_SHARED/traces, beside LRU, the optimum and others; 15 minutes
-	{ date -u +%FT%TZ; $(GO) run ./cmd/edge bench ratio --runs 3 --policies all --disk 10% --disk off \
-		$${EDGE_SHARED:-../shared}/traces/*.tr.gz; } > bench/results/$$(date -u +%F)-ratio.txt
+bench-ratio: build ## hit ratios on the traces in $EDGE_SHARED/traces, beside LRU, the optimum and others; then the bytes missed with objective bytes; 20 minutes
+	cd $${EDGE_SHARED:-../shared}/traces && { date -u +%FT%TZ; $(CURDIR)/bin/edge bench ratio --runs 3 --policies all --disk 10% --disk off *.tr.gz && \
+		$(CURDIR)/bin/edge bench ratio --runs 3 --policies s3-fifo --disk 10% --objective bytes [!acs]*.tr.gz adapt*.tr.gz synth*.tr.gz; } \
+		> $(CURDIR)/bench/results/$$(date -u +%F)-ratio.txt
 
 bench-door: ## what is missed at the door of a running edge, beside what bench ratio says; 10 minutes
 	$(GO) run ./bench/door -out bench/results/$$(date -u +%F)-door.txt -rate 1500 -trace $${EDGE_SHARED:-../shared}/traces/adaptsize-web.tr.gz
