@@ -110,15 +110,12 @@ func (s *Session) Tried() []*origin.Peer { return s.tried }
 // attempt asks one peer: upstream_request_filter, connected_to_upstream, the
 // wire.
 func (e *Engine) attempt(s *Session, q *question, peer *origin.Peer, pool *origin.Pool) (*http.Response, error) {
-	req := e.request(s, q, peer, pool)
-	s.Upstream = req
-	if err := e.filterUpstream(s, req); err != nil {
+	if err := e.compose(s, q, peer, pool); err != nil {
 		return nil, err
 	}
 	if b, ok := s.Request.Body.(spoilt); ok {
 		return nil, b.err
 	}
-	s.sendBuffered(req, q.body)
 	client := e.plain
 	if pool != nil {
 		client = pool.Client()
@@ -127,7 +124,14 @@ func (e *Engine) attempt(s *Session, q *question, peer *origin.Peer, pool *origi
 	trace := &w.trace
 	trace.Witness = w
 	asked := e.nanos()
-	res, err := client.Do(s.Ctx, peer, req, trace)
+	var res *http.Response
+	var err error
+	if s.Upstream != nil {
+		s.sendBuffered(s.Upstream, q.body)
+		res, err = client.Do(s.Ctx, peer, s.Upstream, trace)
+	} else {
+		res, err = client.DoPlain(s.Ctx, peer, s.plain, trace)
+	}
 	if trace.SentAt != 0 {
 		s.RequestSent, s.Timing.UpstreamRequestSent = true, e.ours(trace.SentAt)
 	}
@@ -141,7 +145,7 @@ func (e *Engine) attempt(s *Session, q *question, peer *origin.Peer, pool *origi
 		}
 		return nil, err
 	}
-	if unasked(s, req, res) {
+	if unasked(s, res) {
 		res.Body.Close()
 		return nil, &unaskedError{res.StatusCode}
 	}
@@ -191,15 +195,15 @@ func (e *Engine) ours(at int64) int64 {
 // unasked says whether an answer has a status that only a question of another
 // kind can have: 101 without Upgrade, 304 without a condition, 200 to a CONNECT that was
 // made an Upgrade.
-func unasked(s *Session, req *http.Request, res *http.Response) bool {
-	if s.Request.Proto == HTTP2 && s.Request.Upgrade != "" && !joins(req, res) {
+func unasked(s *Session, res *http.Response) bool {
+	if s.Request.Proto == HTTP2 && s.Request.Upgrade != "" && !joins(s.Upstream, res) {
 		return true
 	}
 	switch res.StatusCode {
 	case http.StatusSwitchingProtocols:
-		return req.Header.Get("Upgrade") == ""
+		return !s.asks("Upgrade")
 	case http.StatusNotModified:
-		return req.Header.Get("If-None-Match") == "" && req.Header.Get("If-Modified-Since") == ""
+		return !s.asks("If-None-Match") && !s.asks("If-Modified-Since")
 	}
 	return false
 }

@@ -33,7 +33,7 @@ func (e *Engine) tells(s *Session) bool { return e.cfg.CacheStatusDetail || s.st
 // request or by one that it waited for.
 func (s *Session) forwarded() bool {
 	c := &s.Cache
-	return s.Upstream != nil || s.state.followed ||
+	return s.asked() || s.state.followed ||
 		c.Status == CacheMiss && (c.Reason == policy.Partial || c.Reason == policy.Collapsed)
 }
 

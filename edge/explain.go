@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"edgecache/cachestore"
+	"edgecache/edge/origin"
 	"edgecache/policy"
 )
 
@@ -79,8 +80,11 @@ func (x *Explain) add(s *Session, r *Record) {
 		return // a plain hit: what it was sent is in sent
 	}
 	sl.request = sl.keepFields(s.Request.Fields)
-	if s.Upstream != nil {
+	switch {
+	case s.Upstream != nil:
 		sl.upstream = sl.keepHeader(s.Upstream.Header)
+	case s.asked():
+		sl.upstream = sl.keepPlain(s.plain)
 	}
 	if s.Response != nil {
 		sl.response = sl.keepHeader(s.Response.Header)
@@ -167,6 +171,19 @@ func (sl *slot) keepHeader(fields http.Header) head {
 			}
 			keepLine(sl, &h, from, name, v)
 		}
+	}
+	h.lines = sl.text[from:]
+	return h
+}
+
+func (sl *slot) keepPlain(q origin.Plain) head {
+	h := head{there: true}
+	from := len(sl.text)
+	for name, value := range q.Fields() {
+		if isSecret(name) {
+			value = []byte(blanked)
+		}
+		keepLine(sl, &h, from, name, value)
 	}
 	h.lines = sl.text[from:]
 	return h

@@ -59,6 +59,7 @@ type outcome struct {
 	// What the fetch's session knew at the head, for the leader's.
 	peer     *origin.Peer
 	upstream *http.Request
+	plain    origin.Plain
 	response *http.Response // its head; the body is the fetch's
 	timing   Timing
 	retries  int
@@ -245,7 +246,7 @@ func (fl *flight) leave(r *cachestore.Reader) {
 // publish sets the outcome and wakes everybody.
 func (fl *flight) publish(o outcome) {
 	s := fl.fetch
-	o.peer, o.upstream, o.response, o.timing, o.retries, o.trace = s.Peer, s.Upstream, s.Response, s.Timing, s.RetryCount, s.trace
+	o.peer, o.upstream, o.plain, o.response, o.timing, o.retries, o.trace = s.Peer, s.Upstream, s.plain, s.Response, s.Timing, s.RetryCount, s.trace
 	fl.out = o
 	close(fl.headed)
 }

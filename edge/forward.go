@@ -8,23 +8,39 @@ import (
 	"edgecache/policy"
 )
 
-// never lists the fields that no request takes to the origin or into a key:
+// never are the fields that no request takes to the origin or into a key:
 // hop-by-hop ones (RFC 9110, 7.6.1) and those that other software trusts
 // without asking who wrote them (names.md, Defaults of behaviour).
-var never = [...]string{
+var never = namesOf(
 	"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
 	"http2-settings", "proxy-authenticate", "proxy-authorization", "host", "content-length", "expect",
 	"x-forwarded-host", "x-forwarded-scheme", "x-forwarded-prefix", "forwarded", "x-host",
 	"x-original-url", "x-rewrite-url", "x-http-method-override", "proxy",
-}
+)
 
-// neverByLength indexes never by the length of the name.
-var neverByLength = func() (t [32][]string) {
-	for _, n := range never {
+// names are names of fields by their lengths.
+type names [32][]string
+
+// namesOf makes them of names in lower case.
+func namesOf(all ...string) (t names) {
+	for _, n := range all {
 		t[len(n)] = append(t[len(n)], n)
 	}
 	return t
-}()
+}
+
+// has says whether a name, in whatever case, is one of them.
+func (t *names) has(name []byte) bool {
+	if len(name) >= len(t) {
+		return false
+	}
+	for _, n := range t[len(name)] {
+		if policy.EqualFold(name, n) {
+			return true
+		}
+	}
+	return false
+}
 
 // mayNotBeListed are fields that Connection cannot remove: the framing, the
 // key, and what says how old and how private an answer is.
@@ -35,25 +51,13 @@ func strip(f policy.Fields) policy.Fields {
 	listed := connectionNames(f)
 	out := f[:0]
 	for _, field := range f {
-		if isNever(field.Name) || isListed(listed, field.Name) {
+		if never.has(field.Name) || isListed(listed, field.Name) {
 			continue
 		}
 		out = append(out, field)
 	}
 	clear(f[len(out):])
 	return out
-}
-
-func isNever(name []byte) bool {
-	if len(name) >= len(neverByLength) {
-		return false
-	}
-	for _, n := range neverByLength[len(name)] {
-		if policy.EqualFold(name, n) {
-			return true
-		}
-	}
-	return false
 }
 
 // connectionNames gives the field names that Connection lines list, other than

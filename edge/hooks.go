@@ -81,12 +81,14 @@ type hooks struct {
 	failed    []ConnectFailer
 	errored   []ProxyErrorer
 	logging   []Logger
+	any       bool // some part may look at sessions
 	inline    bool // every part with a phase before the answer is InlineSafe
 }
 
-// resolve looks which phases each part fills, in the order of the parts.
+// resolve looks which phases each part fills, in the order of the parts. A proxy that is
+// not the engine is one of them.
 func resolve(proxy Proxy, parts []any) hooks {
-	h := hooks{proxy: proxy, inline: true}
+	h := hooks{proxy: proxy, any: len(parts) > 0, inline: true}
 	for _, p := range parts {
 		add(&h.request, p)
 		add(&h.key, p)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"edgecache/cachestore"
+	"edgecache/edge/origin"
 	"edgecache/policy"
 	"edgecache/purge"
 )
@@ -146,7 +147,7 @@ func (e *Engine) forsake(s *Session) {
 
 // disown takes back what brief has told a session of its fetch.
 func (e *Engine) disown(s *Session) {
-	s.Response, s.Peer, s.Upstream, s.tried = nil, nil, nil, s.tried[:0]
+	s.Response, s.Peer, s.Upstream, s.plain, s.tried = nil, nil, nil, origin.Plain{}, s.tried[:0]
 	s.RequestSent, s.ResponseReceived, s.Cache.Stored = false, false, false
 	s.RetryCount, s.state.own, s.state.followed, s.state.followStatus = 0, nil, false, 0
 	s.trace.forget()
@@ -257,7 +258,7 @@ func (e *Engine) failFetch(s *Session, err error) {
 
 // brief tells the leader's session what the fetch knew at the head.
 func (o *outcome) brief(s *Session) {
-	s.Peer, s.Response, s.Upstream = o.peer, o.response, o.upstream
+	s.Peer, s.Response, s.Upstream, s.plain = o.peer, o.response, o.upstream, o.plain
 	s.RetryCount, s.RequestSent, s.ResponseReceived = o.retries, o.timing.UpstreamRequestSent != 0, o.response != nil
 	s.Timing.takeUpstream(o.timing)
 	s.trace.splice(o.trace.list())

@@ -60,7 +60,7 @@ type Session struct {
 	Cache                         CacheResult
 	CacheEnabled                  bool
 	Peer                          *origin.Peer               // nil until upstream_peer
-	Upstream                      *http.Request              // what the origin is asked; nil on a hit
+	Upstream                      *http.Request              // what the origin is asked, where there is a hook to look at it; nil on a hit
 	Response                      *http.Response             // the origin's answer; nil on a hit. Its Body is the engine's
 	RequestBody                   *bytebufferpool.ByteBuffer // only after BufferRequestBody
 	ResponseBody                  *bytebufferpool.ByteBuffer // only after BufferResponseBody
@@ -88,6 +88,7 @@ type Session struct {
 	logged  bool
 	ended   bool
 	tried   []*origin.Peer
+	plain   origin.Plain // what the origin is asked, where Upstream is nil
 	state   scratch
 }
 

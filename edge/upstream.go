@@ -3,9 +3,7 @@ package edge
 import (
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 
 	"edgecache/cachestore"
 	"edgecache/edge/origin"
@@ -32,102 +30,37 @@ type interimHearer interface {
 	hearInterim(status int, h http.Header)
 }
 
-// request builds what the origin is asked: the client's fields that may go on,
-// what we say about ourselves and the client, and the route's own.
-func (e *Engine) request(s *Session, q *question, p *origin.Peer, pool *origin.Pool) *http.Request {
-	r := &s.Request
-	c := copyText(s)
-	h := c.header
-	if q.shared {
-		ownConditions(h, q.base)
-		if q.wish != nil {
-			q.wish.ask(h)
-		}
-		delete(h, "Accept-Encoding")
-		if codings := policy.CanonicalEncodings(nil, r.Fields); len(codings) > 0 {
-			h["Accept-Encoding"] = []string{string(codings)}
-		}
+// compose makes what a peer is asked: a request that is written out already, where no
+// hook is there to look at it and nothing but its head goes up, else the session's
+// Upstream, which upstream_request_filter may change.
+func (e *Engine) compose(s *Session, q *question, p *origin.Peer, pool *origin.Pool) error {
+	u := newUpward()
+	defer u.free()
+	u.gather(e, s, q)
+	s.Upstream, s.plain = nil, origin.Plain{}
+	if !e.hooks.any && q.body == nil && s.Request.Upgrade == "" && u.write(s, p, pool) {
+		return e.filterUpstream(s, nil)
 	}
-	e.introduce(s, &c)
-	if s.route != nil {
-		for _, name := range s.route.RequestHeaders.Remove {
-			h.Del(name)
-		}
-		for name, value := range s.route.RequestHeaders.Set {
-			h.Set(name, value)
-		}
-	}
-	host := c.host
-	if pool != nil {
-		host = pool.HostMode().Host(host, p)
-	}
-	out := &http.Request{Method: r.Method, URL: c.target(r, p), Host: host, Header: h, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	s.Upstream = u.request(s, p, pool)
 	if q.body != nil {
-		out.Body, out.ContentLength = q.body, r.Length
-		s.sendBuffered(out, q.body)
+		s.Upstream.Body, s.Upstream.ContentLength = q.body, s.Request.Length
+		s.sendBuffered(s.Upstream, q.body)
 		// A body under GET has no meaning that an origin must know. One that
 		// takes it for the next request must not find a next reader.
-		out.Close = r.Method == http.MethodGet || r.Method == http.MethodHead
+		s.Upstream.Close = s.Request.Method == http.MethodGet || s.Request.Method == http.MethodHead
 	}
-	return out
+	return e.filterUpstream(s, s.Upstream)
 }
 
-// copied is a session's request as strings, all of which lie in one block.
-type copied struct {
-	header             http.Header
-	values             []string // of the header, with room for ownFields
-	host, path, query  string
-	client, id, remote string
-}
+// asked says whether an origin was asked, or is about to be.
+func (s *Session) asked() bool { return s.Upstream != nil || s.plain.Head() != nil }
 
-// ownFields is how many fields introduce adds to a request.
-const ownFields = 6
-
-// copyText copies what goes up of a session's request.
-func copyText(s *Session) copied {
-	r := &s.Request
-	var room [64]byte
-	remote := r.Remote.Addr().Unmap().AppendTo(room[:0])
-	n := len(r.Host) + len(r.Path) + len(r.Query) + len(s.Client) + len(s.ID) + len(remote)
-	for _, f := range r.Fields {
-		n += len(f.Name) + len(f.Value)
+// asks says whether a field went up, by its canonical name.
+func (s *Session) asks(name string) bool {
+	if s.Upstream != nil {
+		return s.Upstream.Header.Get(name) != ""
 	}
-	var block strings.Builder
-	block.Grow(n)
-	for _, b := range [...][]byte{r.Host, r.Path, r.Query, s.Client, s.ID, remote} {
-		block.Write(b)
-	}
-	for _, f := range r.Fields {
-		block.Write(f.Name)
-		block.Write(f.Value)
-	}
-	text := block.String()
-	next := func(n int) (part string) {
-		part, text = text[:n], text[n:]
-		return part
-	}
-	c := copied{
-		host: next(len(r.Host)), path: next(len(r.Path)), query: next(len(r.Query)),
-		client: next(len(s.Client)), id: next(len(s.ID)), remote: next(len(remote)),
-	}
-	c.header, c.values = make(http.Header, len(r.Fields)+ownFields), make([]string, len(r.Fields), len(r.Fields)+ownFields)
-	for i, f := range r.Fields {
-		name := http.CanonicalHeaderKey(next(len(f.Name)))
-		c.values[i] = next(len(f.Value))
-		if old := c.header[name]; old != nil {
-			c.header[name] = append(old, c.values[i])
-		} else {
-			c.header[name] = c.values[i : i+1 : i+1]
-		}
-	}
-	return c
-}
-
-// set makes a value a field's only one.
-func (c *copied) set(name, value string) {
-	c.values = append(c.values, value)
-	n := len(c.values)
-	c.header[name] = c.values[n-1 : n : n]
+	return s.plain.Has(name)
 }
 
 // sendBuffered makes out send the body that a hook has buffered, as often as it
@@ -143,76 +76,6 @@ func (s *Session) sendBuffered(out *http.Request, b *requestBody) {
 		out.Body, out.GetBody = http.NoBody, nil
 	}
 }
-
-// target is the request's url as it is keyed: the same bytes go up.
-func (c *copied) target(r *Request, p *origin.Peer) *url.URL {
-	u := &url.URL{Scheme: p.URL.Scheme, Host: p.URL.Host, RawQuery: c.query}
-	u.ForceQuery = r.HasQuery && len(c.query) == 0
-	if !strings.HasPrefix(c.path, "//") {
-		u.Opaque = c.path
-		return u
-	}
-	u.RawPath = c.path
-	if plain, err := url.PathUnescape(c.path); err == nil {
-		u.Path = plain
-	}
-	return u
-}
-
-// ownConditions replaces a client's conditionals by ours (RFC 9111, 4.3.1).
-func ownConditions(h http.Header, base *cachestore.Variant) {
-	for _, name := range []string{"If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range", "Range"} {
-		delete(h, name)
-	}
-	if base == nil {
-		return
-	}
-	if tag := base.Validators.ETag; len(tag) > 0 {
-		h["If-None-Match"] = []string{string(tag)}
-	}
-	if at := base.Validators.LastModified; len(at) > 0 {
-		h["If-Modified-Since"] = []string{string(at)}
-	}
-}
-
-// introduce says who asks, and for whom.
-func (e *Engine) introduce(s *Session, c *copied) {
-	r, h := &s.Request, c.header
-	if old := h["X-Forwarded-For"]; len(old) > 0 && e.trusted.has(r.Remote.Addr().Unmap()) {
-		c.set("X-Forwarded-For", strings.Join(old, ", ")+", "+c.remote)
-	} else {
-		c.set("X-Forwarded-For", c.remote)
-	}
-	c.set("X-Real-Ip", c.client)
-	c.set("X-Forwarded-Proto", s.Scheme)
-	c.set("X-Request-Id", c.id)
-	if old := h["Via"]; len(old) > 0 {
-		h["Via"] = append(old, e.viaUp[r.Proto])
-	} else {
-		c.set("Via", e.viaUp[r.Proto])
-	}
-	if old := h["Cdn-Loop"]; len(old) > 0 {
-		c.set("Cdn-Loop", strings.Join(old, ", ")+", "+e.id)
-	} else {
-		c.set("Cdn-Loop", e.id)
-	}
-	for _, name := range responseOnly {
-		delete(h, name)
-	}
-	if s.route != nil {
-		for _, name := range s.route.Rules.Targeted {
-			delete(h, name)
-		}
-	}
-	if r.Upgrade != "" {
-		h["Connection"] = []string{"Upgrade"}
-		h["Upgrade"] = []string{r.Upgrade}
-	}
-}
-
-// responseOnly are fields that mean something only in an answer; a request's
-// copy is ignored and goes no further. So are the route's targeted fields.
-var responseOnly = []string{"Surrogate-Control", "Cdn-Cache-Control", "Cache-Tag", "Surrogate-Key"}
 
 // clean removes from an origin's answer what must not go on, and gives it a
 // Date if it has none (RFC 9110, 6.6.1).

@@ -23,15 +23,15 @@ type wish struct {
 // ask puts the wish into a request. A slice of a known object must be of that
 // object and no other: an origin that knows If-Match answers 412 else, and of
 // all others the answer's validator tells.
-func (w *wish) ask(h http.Header) {
-	h["Range"] = []string{string(w.text(nil))}
+func (w *wish) ask(u *upward) {
+	u.add("Range", w.text(nil))
 	if w.of == nil {
 		return
 	}
 	if v := &w.of.Validators; len(v.ETag) > 0 {
-		h["If-Match"] = []string{string(v.ETag)}
+		u.add("If-Match", v.ETag)
 	} else {
-		h["If-Unmodified-Since"] = []string{string(v.LastModified)}
+		u.add("If-Unmodified-Since", v.LastModified)
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 // readAnswer reads the head of an answer, interim or final, as net/http does,
 // and gives it a body to read. Every byte has passed the scanner, so that
 // the lines need only be taken apart. What is rare or has a coding is left to
-// net/http's own reader.
-func (w *wire) readAnswer(req *http.Request) (*http.Response, error) {
+// net/http's own reader. There may be no req.
+func (w *wire) readAnswer(method string, req *http.Request) (*http.Response, error) {
 	if err := w.gatherHead(); err != nil {
 		return nil, err
 	}
@@ -23,7 +23,7 @@ func (w *wire) readAnswer(req *http.Request) (*http.Response, error) {
 	if rare := a.parse(string(w.head)); rare {
 		connection := res.Header["Connection"]
 		all := bufio.NewReader(io.MultiReader(bytes.NewReader(bytes.Clone(w.head)), w.in))
-		res, err := http.ReadResponse(all, req)
+		res, err := http.ReadResponse(all, or(req, &http.Request{Method: method}))
 		if err == nil && res.StatusCode < 200 {
 			w.in, w.stacked = all, true // what follows is in its buffer
 		}
@@ -33,7 +33,7 @@ func (w *wire) readAnswer(req *http.Request) (*http.Response, error) {
 		return res, err
 	}
 	res.Request = req
-	switch a.body.left = bodyLength(res, req.Method); {
+	switch a.body.left = bodyLength(res, method); {
 	case a.body.left == 0:
 		res.Body = http.NoBody
 	case a.body.left > 0:

@@ -83,11 +83,24 @@ func (c *Client) Do(ctx context.Context, p *Peer, r *http.Request, t *Trace) (*h
 		t = new(Trace)
 	}
 	r = onceClosed(r)
-	res, err := c.admitted(ctx, p, r, t)
+	x := exchange{method: or(r.Method, "GET"), req: r, trace: t}
+	if d := plainHead(p, r); d != nil {
+		defer d.Free()
+		x.head = d.text
+	}
+	res, err := c.admitted(ctx, p, x)
 	if err != nil && !untouched(err) {
 		closeBody(r)
 	}
 	return res, err
+}
+
+// DoPlain is Do of a plain request.
+func (c *Client) DoPlain(ctx context.Context, p *Peer, q Plain, t *Trace) (*http.Response, error) {
+	if t == nil {
+		t = new(Trace)
+	}
+	return c.admitted(ctx, p, exchange{method: q.method, head: q.head, trace: t})
 }
 
 // untouched reports whether the request's body is as it was, by Do's promise.
@@ -96,14 +109,14 @@ func untouched(err error) bool {
 	return errors.As(err, &dial) || errors.Is(err, ErrQueueFull)
 }
 
-// admitted waits for the turn of r and makes the attempt.
-func (c *Client) admitted(ctx context.Context, p *Peer, r *http.Request, t *Trace) (*http.Response, error) {
+// admitted waits for the turn of x and makes the attempt.
+func (c *Client) admitted(ctx context.Context, p *Peer, x exchange) (*http.Response, error) {
 	p.inFlight.Add(1)
 	if err := p.slots.take(ctx); err != nil {
 		p.inFlight.Add(-1)
 		return nil, p.notAdmitted(err)
 	}
-	res, err := c.attempt(ctx, p, r, t)
+	res, err := c.attempt(ctx, p, x)
 	if err != nil {
 		p.release()
 		return nil, err
@@ -126,14 +139,11 @@ func (p *Peer) release() {
 
 // attempt uses an idle connection if there is one, and a new one otherwise or
 // if that was dead.
-func (c *Client) attempt(ctx context.Context, p *Peer, r *http.Request, t *Trace) (*http.Response, error) {
+func (c *Client) attempt(ctx context.Context, p *Peer, x exchange) (*http.Response, error) {
 	if p.idle.isClosed() {
 		return nil, fmt.Errorf("ask %s: %w", p.Name(), ErrClosed)
 	}
-	head := plainHead(p, r)
-	defer head.free()
-	x := exchange{head: head, req: r, trace: t}
-	if w := p.idleWire(head == nil); w != nil {
+	if w := p.idleWire(x.head == nil); w != nil {
 		x.wire, x.reused = w, true
 		res, err := c.send(ctx, p, x)
 		if !errors.Is(err, errStale) {
@@ -161,6 +171,9 @@ func (c *Client) fresh(ctx context.Context, p *Peer, x exchange) (*http.Response
 // again sends the request of x, whose body was given to a connection that was dead,
 // on a new one.
 func (c *Client) again(ctx context.Context, p *Peer, x exchange) (*http.Response, error) {
+	if x.req == nil {
+		return c.fresh(ctx, p, x)
+	}
 	closeBody(x.req)
 	r, err := rewound(x.req)
 	if err != nil {
@@ -189,8 +202,9 @@ func (p *Peer) idleWire(full bool) *wire {
 type exchange struct {
 	wire   *wire
 	reused bool
-	head   *headBox // of a plain request; nil: it is for net/http's client
-	req    *http.Request
+	method string
+	head   []byte        // of a plain request; nil: it is for net/http's client
+	req    *http.Request // nil: there is no more of it than its head
 	trace  *Trace
 }
 
@@ -208,7 +222,7 @@ func (c *Client) send(ctx context.Context, p *Peer, x exchange) (*http.Response,
 		x.wire.close()
 		return nil, &DialError{Peer: p.Name(), Err: err}
 	}
-	if err := x.wire.conn.begin(x.req.Method); err != nil {
+	if err := x.wire.conn.begin(x.method); err != nil {
 		x.wire.close()
 		if x.reused {
 			return nil, errStale
@@ -266,7 +280,11 @@ func (c *Client) exchange(ctx context.Context, p *Peer, x exchange) (*http.Respo
 		return nil, g, err
 	}
 	interims := &interims{told: x.trace.Witness}
-	res, err := x.wire.cc.RoundTrip(outgoing(interims.watch(own), p, x.req))
+	r := x.req
+	if r == nil {
+		r = Plain{x.method, x.head}.request(p)
+	}
+	res, err := x.wire.cc.RoundTrip(outgoing(interims.watch(own), p, r))
 	interims.end()
 	return res, g, err
 }
@@ -314,7 +332,7 @@ func (c *Client) failed(ctx context.Context, p *Peer, x exchange, a attemptFailu
 	case errors.As(a.err, &timeout) && timeout.Timeout():
 		return &TimeoutError{Peer: p.Name(), Phase: PhaseFirstByte, Sent: sent}
 	}
-	if x.reused && a.use.read == 0 && repeatable(x.req, sent) {
+	if x.reused && a.use.read == 0 && x.repeatable(sent) {
 		return errSpent
 	}
 	return &ConnError{Peer: p.Name(), Sent: sent, Heard: a.use.read > 0, Err: a.err}

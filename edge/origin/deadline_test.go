@@ -41,7 +41,7 @@ func TestArmedDeadlines(t *testing.T) {
 		for i, wait := range waits {
 			begun := time.Now()
 			r := get("/")
-			res, err := client.send(t.Context(), peer, exchange{wire: w, head: plainHead(peer, r), req: r, trace: new(Trace)})
+			res, err := client.send(t.Context(), peer, exchange{wire: w, method: "GET", head: plainHead(peer, r).text, req: r, trace: new(Trace)})
 			if wait.head > limit {
 				var late *TimeoutError
 				if !errors.As(err, &late) || late.Phase != PhaseFirstByte || !late.Sent || time.Since(begun) != limit {

@@ -201,7 +201,7 @@ func FuzzAnswer(f *testing.F) {
 		r := get("/")
 		r.Method = method
 		tr := new(Trace)
-		res, err := client.send(context.Background(), peer, exchange{wire: w, head: plainHead(peer, r), req: r, trace: tr})
+		res, err := client.send(context.Background(), peer, exchange{wire: w, method: method, head: plainHead(peer, r).text, req: r, trace: tr})
 		if err != nil || res.StatusCode == http.StatusSwitchingProtocols {
 			return
 		}

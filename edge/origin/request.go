@@ -28,16 +28,16 @@ func outgoing(ctx context.Context, p *Peer, r *http.Request) *http.Request {
 	return out
 }
 
-// repeatable reports whether r can be sent again after a connection died
+// repeatable reports whether x can be sent again after a connection died
 // without an answer: its body can be had again, and either nothing of it was
 // written or the method is safe to repeat (RFC 9110, 9.2.2). PUT and DELETE
 // are idempotent too, but what they carry is left for the caller to decide.
-func repeatable(r *http.Request, sent bool) bool {
-	if hasBody(r) && r.GetBody == nil {
+func (x exchange) repeatable(sent bool) bool {
+	if r := x.req; r != nil && hasBody(r) && r.GetBody == nil {
 		return false
 	}
-	switch r.Method {
-	case "", "GET", "HEAD", "OPTIONS", "TRACE":
+	switch x.method {
+	case "GET", "HEAD", "OPTIONS", "TRACE":
 		return true
 	}
 	return !sent

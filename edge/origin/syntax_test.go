@@ -48,6 +48,6 @@ func BenchmarkPlainHead(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		plainHead(p.Peers()[0], requests[i%len(requests)]).free()
+		plainHead(p.Peers()[0], requests[i%len(requests)]).Free()
 	}
 }
