@@ -228,12 +228,13 @@ func (m *Memory) swap(k policy.Key, old, new *Resource, how swapping) bool {
 	if grown > 0 {
 		m.force(grown)
 	}
-	var fresh []*entry
+	var room [1]*entry
+	fresh := room[:0]
 	displaced, swapped := m.table.swap(k, old, new, func() bool {
 		if how.still != nil && !how.still() {
 			return false
 		}
-		fresh = adopt(old, new)
+		fresh = adopt(fresh, old, new)
 		if m.below != nil && !how.quiet {
 			m.below.follow(k, old, new)
 		}
@@ -281,12 +282,12 @@ func (m *Memory) cut(r *Resource) *Resource {
 }
 
 // adopt gives an entry to each variant of new that does not continue one of
-// old's with as many bytes, and returns these entries. Each is new to the tier:
+// old's with as many bytes, and appends these entries to fresh. Each is new to the tier:
 // what has grown or shrunk is of another cost, or class, and begins again with
 // the hits that it had.
-func adopt(old, new *Resource) (fresh []*entry) {
+func adopt(fresh []*entry, old, new *Resource) []*entry {
 	if new == nil {
-		return nil
+		return fresh
 	}
 	for _, v := range new.Variants {
 		if old.hasVariant(v) {

@@ -65,6 +65,7 @@ type Fill struct {
 	tight   bool      // the account had no room for a window's last segment
 	readers []*Reader
 	first   [1]*Reader // where most have room
+	lead    Reader     // the first one
 	waiting bool       // the writer waits for its readers
 	body    *Body
 	trailer http.Header
@@ -72,6 +73,13 @@ type Fill struct {
 
 // NewFill makes a fill that is not kept.
 func NewFill(c FillConfig) *Fill {
+	f := new(Fill)
+	f.Prepare(c)
+	return f
+}
+
+// Prepare makes the zero Fill what NewFill gives, for who has it within something else.
+func (f *Fill) Prepare(c FillConfig) {
 	if c.Ahead == 0 {
 		c.Ahead = defaultAhead
 	}
@@ -84,9 +92,8 @@ func NewFill(c FillConfig) *Fill {
 	if c.Account == nil {
 		c.Account = uncounted{}
 	}
-	f := &Fill{config: c, why: ErrNotKept, held: strip{account: c.Account}}
+	f.config, f.why, f.held.account = c, ErrNotKept, c.Account
 	f.readers = f.first[:0]
-	return f
 }
 
 // uncounted is the Account of a fill without one.

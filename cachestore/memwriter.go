@@ -12,9 +12,10 @@ type memoryWriter struct {
 	key    policy.Key // owned
 	length int64      // announced; -1 unknown
 	chunks [][]byte
-	size   int64 // bytes of content
-	held   int64 // bytes accounted, as the allocator rounds them
-	refuse error // why it takes no more
+	one    [1][]byte // where most have room
+	size   int64     // bytes of content
+	held   int64     // bytes accounted, as the allocator rounds them
+	refuse error     // why it takes no more
 	done   bool
 }
 
@@ -23,6 +24,7 @@ var _ Writer = (*memoryWriter)(nil)
 // Begin starts to take a body for k.
 func (m *Memory) Begin(k policy.Key, meta Meta) Writer {
 	w := &memoryWriter{m: m, key: k.Clone(), length: meta.Length}
+	w.chunks = w.one[:0]
 	if meta.Length > m.config.MaxObject {
 		w.refuseFor(DropTooLarge, ErrTooLarge)
 	}
@@ -87,7 +89,8 @@ func (m *Memory) put(k policy.Key, v *Variant, credit int64) {
 	m.noted(k.Hash, v.Body.Size, ServedOrigin)
 	for {
 		old := m.current(k)
-		next := &Resource{Key: k, Variants: []*Variant{v}}
+		next := &Resource{Key: k, one: [1]*Variant{v}}
+		next.Variants = next.one[:]
 		if old != nil {
 			next = old.With(v)
 		}

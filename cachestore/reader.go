@@ -38,7 +38,11 @@ func (f *Fill) JoinAt(off int64) (*Reader, error) {
 	if f.state == aborted || off < f.held.first(f.written) && (!f.spill.covers() || f.spill.until > 0) {
 		return nil, ErrGone
 	}
-	r := &Reader{f: f, pos: off, index: len(f.readers)}
+	r := &f.lead
+	if r.f != nil {
+		r = new(Reader)
+	}
+	*r = Reader{f: f, pos: off, index: len(f.readers)}
 	f.readers = append(f.readers, r)
 	return r, nil
 }

@@ -17,6 +17,8 @@ const MaxVariants = 32
 type Resource struct {
 	Key      policy.Key // owned
 	Variants []*Variant // newest first
+
+	one [1]*Variant // where the first of a key lies
 }
 
 // NewResource makes a resource of variants, newest first. The key is copied.

@@ -14,7 +14,7 @@ type aftermath struct {
 	e   *Engine
 	s   *Session
 	seq uint64 // purge number, read before the request went up
-	end func() // says that nothing of it will be stored any more
+	end purge.Ending
 	// may says that a POST's answer may be kept; the key is there then.
 	may  bool
 	head bool    // a HEAD's answer may tell about the base
@@ -24,7 +24,7 @@ type aftermath struct {
 // await reads the purge number, where what comes back may change what is
 // stored, before the request goes up.
 func (e *Engine) await(s *Session) *aftermath {
-	a := &aftermath{e: e, s: s, end: func() {}}
+	a := &aftermath{e: e, s: s}
 	if a.may, a.head = e.mayKeep(s), learns(s); a.may || a.head {
 		a.seq, a.end = e.index.Begin()
 	}
@@ -50,7 +50,7 @@ func (a *aftermath) over() {
 	if a.post != nil {
 		a.post.drop(policy.Aborted)
 	}
-	a.end()
+	a.end.End()
 }
 
 // invalidated are the entries of what an answer to an unsafe request makes

@@ -120,7 +120,8 @@ func (e *Engine) attempt(s *Session, q *question, peer *origin.Peer, pool *origi
 	if pool != nil {
 		client = pool.Client()
 	}
-	w := &witness{e: e, s: s, early: q.interim}
+	w := &s.witness
+	*w = witness{e: e, s: s, early: q.interim}
 	trace := &w.trace
 	trace.Witness = w
 	asked := e.nanos()

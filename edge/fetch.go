@@ -49,37 +49,37 @@ func (e *Engine) flightOf(s *Session, key policy.Key, kind Kind) *flight {
 	if !e.takeOff() {
 		return nil
 	}
-	fl := &flight{
-		key: key, base: s.state.base, fetch: e.fetchSession(s, key, kind),
-		fill: cachestore.NewFill(cachestore.FillConfig{
-			Ahead: e.limits.Ahead, Limit: e.limits.Object, Account: e.store().Account(),
-		}),
-		headed: make(chan struct{}),
-	}
+	all := new(struct { // in one piece: they begin together, and nothing of them stays
+		flight flight
+		fetch  Session
+		fill   cachestore.Fill
+	})
+	fl := &all.flight
+	fl.key, fl.base, fl.fetch, fl.fill = key, s.state.base, &all.fetch, &all.fill
+	fl.headed = make(chan struct{})
 	fl.over.Add(1)
-	fl.seq, fl.endSeq = e.index.Begin()
+	e.copySession(fl.fetch, s, key, kind)
+	fl.fill.Prepare(cachestore.FillConfig{Ahead: e.limits.Ahead, Limit: e.limits.Object, Account: e.store().Account()})
+	fl.seq, fl.end = e.index.Begin()
 	return fl
 }
 
 // ground gives up a flight that does not fly.
 func (e *Engine) ground(fl *flight) {
-	fl.endSeq()
+	fl.end.End()
 	e.landed()
 }
 
-// fetchSession is a session for a fetch: a deep copy of the request, nothing
+// copySession makes the zero f the session of a fetch: a deep copy of the request, nothing
 // of the lane. It gets the whole, whatever the client does with it.
-func (e *Engine) fetchSession(s *Session, k policy.Key, kind Kind) *Session {
-	f := &Session{
-		engine: e, Kind: kind, CacheEnabled: true, route: s.route, UserCtx: s.state.forked, Scheme: s.Scheme,
-	}
+func (e *Engine) copySession(f, s *Session, k policy.Key, kind Kind) {
+	f.engine, f.Kind, f.CacheEnabled, f.route, f.UserCtx, f.Scheme = e, kind, true, s.route, s.state.forked, s.Scheme
 	f.copyRequest(s)
 	f.Cache = CacheResult{Key: k, Status: s.Cache.Status, Reason: s.Cache.Reason, Age: -1}
 	f.Timing.RequestStart = s.Timing.RequestStart
 	f.Request.Method = http.MethodGet
 	f.state.ask.Read(f.Request.Method, f.Request.Fields, &s.route.Rules)
 	f.state.ask.HeadBytes = s.state.ask.HeadBytes
-	return f
 }
 
 // copyRequest copies the request of another session, so that it outlives the lane's
@@ -120,7 +120,7 @@ func (e *Engine) fly(fl *flight) {
 		}
 		fl.leash.Untie()
 		e.flights.remove(fl)
-		fl.endSeq()
+		fl.end.End()
 		s.releaseBuffers()
 		e.landed()
 		fl.over.Done()

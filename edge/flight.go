@@ -16,7 +16,7 @@ import (
 type flight struct {
 	key     policy.Key
 	seq     uint64 // purge number read before the request went up; renew changes it, under the shard's lock
-	endSeq  func() // says that nothing of this fetch will be stored any more
+	end     purge.Ending
 	fetch   *Session
 	leash   origin.Leash // of the fetch
 	base    *cachestore.Variant
@@ -131,9 +131,9 @@ func (e *Engine) renew(fl *flight) {
 	seq, end := e.index.Begin()
 	sh := e.flights.shard(fl.key.Hash)
 	sh.mu.Lock()
-	fl.seq, end, fl.endSeq = seq, fl.endSeq, end
+	fl.seq, end, fl.end = seq, fl.end, end
 	sh.mu.Unlock()
-	end()
+	end.End()
 }
 
 func (sh *flightShard) add(fl *flight) {

@@ -40,7 +40,7 @@ func TestOvertakeMissesNoPurge(t *testing.T) {
 				t.Fatalf("the answer of %d is covered by its own invalidation", n)
 			}
 		}
-		end()
+		end.End()
 	}
 	close(stop)
 	purging.Wait()

@@ -88,6 +88,7 @@ type Session struct {
 	logged  bool
 	ended   bool
 	tried   []*origin.Peer
+	witness witness      // of the latest attempt
 	plain   origin.Plain // what the origin is asked, where Upstream is nil
 	state   scratch
 }

@@ -11,7 +11,7 @@ type fetches struct {
 
 // begin reads the number and registers it in one step, so that a sweep either
 // sees the fetch or reads a number that is not later than the fetch's.
-func (f *fetches) begin(x *Index) (seq uint64, end func()) {
+func (f *fetches) begin(x *Index) (seq uint64, end Ending) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	// The time is read first: whatever is applied after seq is not earlier.
@@ -23,7 +23,22 @@ func (f *fetches) begin(x *Index) (seq uint64, end func()) {
 	if f.running[seq]++; f.running[seq] == 1 {
 		f.at[seq] = at
 	}
-	return seq, sync.OnceFunc(func() { f.end(seq) })
+	return seq, Ending{f, seq}
+}
+
+// Ending is the end of one fetch under way, which belongs to one goroutine. The zero
+// value ends nothing.
+type Ending struct {
+	of  *fetches
+	seq uint64
+}
+
+// End says that nothing of the fetch will be stored any more. It may be called twice.
+func (e *Ending) End() {
+	if e.of != nil {
+		e.of.end(e.seq)
+		e.of = nil
+	}
 }
 
 // end takes a fetch out.

@@ -34,7 +34,7 @@ func BenchmarkBegin(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		_, end := x.Begin()
-		end()
+		end.End()
 	}
 }
 

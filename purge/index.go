@@ -62,9 +62,9 @@ func (c *Cover) add(s Strength, number uint64, softAt int64) {
 func (x *Index) Now() uint64 { return x.number.Load() }
 
 // Begin registers a fetch and returns its number: no sweep drops a purge that
-// its object may still need before end is called, when the object has been
-// stored or given up. end may be called more than once.
-func (x *Index) Begin() (seq uint64, end func()) { return x.active.begin(x) }
+// its object may still need before its end, when the object has been stored or given
+// up.
+func (x *Index) Begin() (seq uint64, end Ending) { return x.active.begin(x) }
 
 // Covers reports how an object is covered that was fetched under number since,
 // is kept under k and has these tags (policy.HashTag, policy.HashGroup). It

@@ -280,12 +280,12 @@ func TestADropSparesRunningFetches(t *testing.T) {
 	if got := x.CoversKnown(keyOf(t, "http://h/y"), first); got.Strength != Hard {
 		t.Errorf("the purge that the first fetch needs is gone: %+v", got)
 	}
-	endFirst()
-	endFirst() // twice does nothing
+	endFirst.End()
+	endFirst.End() // twice does nothing
 	if n, _ := x.active.oldest(&x); n != second {
 		t.Errorf("oldest is %d, want %d", n, second)
 	}
-	endSecond()
+	endSecond.End()
 	if n, _ := x.active.oldest(&x); n != x.Now() || len(x.active.running)+len(x.active.at) != 0 {
 		t.Errorf("oldest is %d, want %d; %d left", n, x.Now(), len(x.active.running))
 	}

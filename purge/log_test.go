@@ -71,7 +71,7 @@ func eventually(t *testing.T, what string, cond func() bool) {
 func TestAPurgeOutlivesTheLog(t *testing.T) {
 	l := openLog(t, Config{})
 	before, end := l.Index().Begin()
-	defer end()
+	defer end.End()
 	var want []Result
 	for i, scope := range []Scope{ScopeURL, ScopePrefix, ScopeTag, ScopeHost, ScopeGroup, ScopeAll} {
 		selector := []string{"/u", "/p", "t", "h", "g", ""}[i]

@@ -109,7 +109,7 @@ func (m *model) begin(*rapid.T) {
 	}
 	seq, end := m.log.Index().Begin()
 	p.seq = seq
-	m.flying = append(m.flying, flyer{p, end})
+	m.flying = append(m.flying, flyer{p, end.End})
 }
 
 func (m *model) land(t *rapid.T) {

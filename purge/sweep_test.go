@@ -142,7 +142,7 @@ func TestASweepWaitsForFetchesUnderWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, store, parcel{url: "http://h/", name: "late", tags: []string{"t"}, seq: seq})
-	end()
+	end.End()
 	v := find(t, store, "http://h/", "late")
 	if c := l.Index().Covers(keyOf(t, "http://h/"), v.Tags, v.Checked()); c.Strength != Hard || c.Seq != seq+1 {
 		t.Errorf("%+v, want the hard purge", c)
@@ -236,7 +236,7 @@ func TestNothingPurgedIsServedWhileSweeping(t *testing.T) {
 				}
 				seq, end := l.Index().Begin()
 				fetched(t, store, url, seq)
-				end()
+				end.End()
 			}
 		})
 	}
