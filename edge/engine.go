@@ -258,7 +258,10 @@ func (e *Engine) conclude(s *Session) {
 	for _, h := range e.hooks.logging {
 		e.logOne(h, s)
 	}
-	rec := &s.state.record
+	if s.state.record == nil { // most fetches have no record of their own
+		s.state.record = new(Record)
+	}
+	rec := s.state.record
 	s.record(rec)
 	e.metrics.observe(rec)
 	e.explain.add(s, rec)

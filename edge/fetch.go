@@ -297,11 +297,13 @@ func unite(old, new []uint64) []uint64 {
 // validators reads what conditionals compare with.
 func validators(h http.Header) policy.Validators {
 	v := policy.Validators{}
-	if tag := h.Get("Etag"); tag != "" {
-		v.ETag = []byte(tag)
+	tag, at := h.Get("Etag"), h.Get("Last-Modified")
+	both := append(append(make([]byte, 0, len(tag)+len(at)), tag...), at...)
+	if n := len(tag); n > 0 {
+		v.ETag = both[:n:n]
 	}
-	if at := h.Get("Last-Modified"); at != "" {
-		v.LastModified = []byte(at)
+	if at != "" {
+		v.LastModified = both[len(tag):]
 		if t, ok := policy.ParseDate(at); ok {
 			v.Modified = t.Unix()
 		}

@@ -129,7 +129,7 @@ type scratch struct {
 	selector     []byte
 	id           [32]byte
 	client       [48]byte
-	record       Record
+	record       *Record // nil before the first
 	size         int64 // of the body that shape was told of: -1 unknown
 	shaped       bool  // an object, stored or arriving, answers
 	purged       bool  // what was stored was found to be invalid
@@ -143,6 +143,7 @@ func (s *Session) reset() {
 	keep := scratch{
 		tail: clearFields(st.tail), buf: st.buf[:0], host: st.host[:0], path: st.path[:0],
 		query: st.query[:0], key: st.key[:0], extra: st.extra[:0], selector: st.selector[:0],
+		record: st.record,
 	}
 	fields := clearFields(s.Request.Fields)
 	clear(s.tried)
