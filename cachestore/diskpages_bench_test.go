@@ -10,7 +10,7 @@ import (
 )
 
 // BenchmarkDiskRead reads random chunks of a file that is in the page cache:
-// with bbolt, with find, and the bare bytes.
+// with bbolt, with find, with find and its branches kept, and the bare bytes.
 func BenchmarkDiskRead(b *testing.B) {
 	const chunks = 4000 // 250 MiB
 	db := treeFile(b)
@@ -55,17 +55,21 @@ func BenchmarkDiskRead(b *testing.B) {
 	})
 	var s pageScratch
 	var prefix [chunkPrefixBytes]byte
-	run("find", func(id uint64) {
-		_ = db.View(func(tx *bolt.Tx) error {
-			root := uint64(tx.Bucket(treeBucket).Root())
-			k, v, err := p.find(root, chunkPrefix(prefix[:0], id, 0), &s)
-			if err != nil {
-				b.Fatal(err)
-			}
-			check(id, k, v)
-			return nil
-		})
-	})
+	find := func(p pages) func(uint64) {
+		return func(id uint64) {
+			_ = db.View(func(tx *bolt.Tx) error {
+				root := uint64(tx.Bucket(treeBucket).Root())
+				k, v, err := p.find(root, chunkPrefix(prefix[:0], id, 0), &s)
+				if err != nil {
+					b.Fatal(err)
+				}
+				check(id, k, v)
+				return nil
+			})
+		}
+	}
+	run("find", find(p))
+	run("branches", find(pages{file: &branches{file: p.file, size: p.size}, size: p.size}))
 	run("pread", func(id uint64) {
 		if err := p.read(buf, int64(id)*ChunkSize); err != nil {
 			b.Fatal(err)

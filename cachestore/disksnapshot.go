@@ -18,6 +18,7 @@ import (
 type snapshot struct {
 	db      *openDB
 	tx      *bbolt.Tx
+	pages   pages // as db's, through its branches
 	trees   map[string]tree
 	readers int // guarded by its snapshots
 }
@@ -46,6 +47,7 @@ func (db *openDB) take() (*snapshot, error) {
 		return nil, err
 	}
 	s := &snapshot{db: db, tx: tx, trees: map[string]tree{}}
+	s.pages = pages{file: &branches{file: db.pages.file, size: db.pages.size}, size: db.pages.size}
 	for _, name := range [][]byte{bucketState, bucketObjects, bucketChunks, bucketFills} {
 		b := tx.Bucket(name)
 		if b == nil {
@@ -147,7 +149,7 @@ func (p *snapshots) end(s *snapshot) {
 func (f *diskFile) find(bucket, prefix []byte, scratch *pageScratch) (key, value []byte, err error) {
 	err = f.read(bucket, func(s *snapshot, t tree) error {
 		if t.root != 0 {
-			key, value, err = s.db.pages.find(t.root, prefix, scratch)
+			key, value, err = s.pages.find(t.root, prefix, scratch)
 			return err
 		}
 		for _, p := range t.inline {
