@@ -31,8 +31,9 @@ type flight struct {
 	over   sync.WaitGroup // until the fetch's session will not change any more
 	out    outcome        // immutable once headed is closed
 
-	followers int  // guarded by the flights' shard
-	gone      bool // no longer in the table; guarded by the shard
+	alone     [1]*flight // the shard's list, while there is no other of its key
+	followers int        // guarded by the flights' shard
+	gone      bool       // no longer in the table; guarded by the shard
 }
 
 // interim is a 1xx answer on its way to the leader's client.
@@ -137,7 +138,11 @@ func (e *Engine) renew(fl *flight) {
 }
 
 func (sh *flightShard) add(fl *flight) {
-	sh.by[fl.key.Hash] = append(sh.by[fl.key.Hash], fl)
+	list := sh.by[fl.key.Hash]
+	if list == nil {
+		list = fl.alone[:0]
+	}
+	sh.by[fl.key.Hash] = append(list, fl)
 }
 
 // addAlso lets a flight be joined by those who want the slice under key.

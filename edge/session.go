@@ -130,9 +130,9 @@ type scratch struct {
 	id           [32]byte
 	client       [48]byte
 	record       *Record // nil before the first
-	size         int64 // of the body that shape was told of: -1 unknown
-	shaped       bool  // an object, stored or arriving, answers
-	purged       bool  // what was stored was found to be invalid
+	size         int64   // of the body that shape was told of: -1 unknown
+	shaped       bool    // an object, stored or arriving, answers
+	purged       bool    // what was stored was found to be invalid
 }
 
 // reset makes the session ready for another request: every field is zero

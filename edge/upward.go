@@ -153,12 +153,14 @@ func (u *upward) join(fields policy.Fields, name string) {
 	}
 }
 
-// hostUp is the Host field.
-func hostUp(s *Session, p *origin.Peer, pool *origin.Pool) string {
+// host is the Host field.
+func (u *upward) host(s *Session, p *origin.Peer, pool *origin.Pool) []byte {
 	if pool == nil {
-		return string(s.Request.Host)
+		return s.Request.Host
 	}
-	return pool.HostMode().Host(string(s.Request.Host), p)
+	from := len(u.buf)
+	u.buf = pool.HostMode().AppendHost(u.buf, s.Request.Host, p)
+	return u.buf[from:]
 }
 
 // write writes the request's head out. It is false when that must be left to net/http.
@@ -169,7 +171,7 @@ func (u *upward) write(s *Session, p *origin.Peer, pool *origin.Pool) (ok bool) 
 		d.Add(f.Name, f.Value)
 	}
 	r := &s.Request
-	s.plain, ok = d.Plain(p, r.Method, r.Path, r.Query, r.HasQuery, hostUp(s, p, pool))
+	s.plain, ok = d.Plain(p, r.Method, r.Path, r.Query, r.HasQuery, u.host(s, p, pool))
 	return ok
 }
 
@@ -197,7 +199,7 @@ func (u *upward) request(s *Session, p *origin.Peer, pool *origin.Pool) *http.Re
 		}
 	}
 	return &http.Request{
-		Method: s.Request.Method, URL: target(&s.Request, p), Host: hostUp(s, p, pool), Header: h,
+		Method: s.Request.Method, URL: target(&s.Request, p), Host: string(u.host(s, p, pool)), Header: h,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 }

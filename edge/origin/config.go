@@ -187,16 +187,16 @@ type HostMode struct {
 	name   string
 }
 
-// Host returns the Host field for a request to p: client is the normalised
+// AppendHost appends the Host field for a request to p: client is the normalised
 // host of the client's request.
-func (m HostMode) Host(client string, p *Peer) string {
+func (m HostMode) AppendHost(b, client []byte, p *Peer) []byte {
 	switch {
 	case m.name != "":
-		return m.name
+		return append(b, m.name...)
 	case m.origin:
-		return p.hostField()
+		return append(b, p.hostField()...)
 	}
-	return client
+	return append(b, client...)
 }
 
 func parseHostMode(s string) (HostMode, error) {

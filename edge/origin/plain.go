@@ -114,7 +114,7 @@ func (d *Draft) value(l draftLine) []byte { return d.scratch[l.value:l.end] }
 // Plain makes the request of the fields added so far, in memory of its own. Path is
 // absolute, query what stands behind its '?', if there is one; host may be empty: p's name
 // then. ok is false when it must be left to net/http.
-func (d *Draft) Plain(p *Peer, method string, path, query []byte, hasQuery bool, host string) (q Plain, ok bool) {
+func (d *Draft) Plain(p *Peer, method string, path, query []byte, hasQuery bool, host []byte) (q Plain, ok bool) {
 	if len(path) == 0 || path[0] != '/' || bytes.HasPrefix(path, []byte("//")) || method == "CONNECT" {
 		return Plain{}, false
 	}
@@ -123,7 +123,10 @@ func (d *Draft) Plain(p *Peer, method string, path, query []byte, hasQuery bool,
 	if hasQuery {
 		d.text = append(append(d.text, '?'), query...)
 	}
-	if !d.write(method, or(host, p.hostField())) {
+	if len(host) == 0 {
+		host = []byte(p.hostField())
+	}
+	if !d.write(method, host) {
 		return Plain{}, false
 	}
 	return Plain{method, bytes.Clone(d.text)}, true
@@ -134,7 +137,7 @@ func (d *Draft) begin(method string) { d.text = append(append(d.text[:0], method
 
 // write writes the rest of the head behind a target. It is false when the head cannot be
 // ours.
-func (d *Draft) write(method, host string) (ok bool) {
+func (d *Draft) write(method string, host []byte) (ok bool) {
 	b := d.text
 	if d.wrong || !validName(method) || !plainHost(host) || !plainTarget(b[len(method)+1:]) {
 		return false
@@ -195,7 +198,7 @@ func plainHead(p *Peer, r *http.Request) *Draft {
 	method := or(r.Method, "GET")
 	d.begin(method)
 	d.text = appendTarget(d.text, r.URL)
-	if !d.write(method, or(r.Host, p.hostField())) {
+	if !d.write(method, []byte(or(r.Host, p.hostField()))) {
 		d.Free()
 		return nil
 	}
@@ -223,15 +226,15 @@ func (q Plain) request(p *Peer) *http.Request {
 
 // plainHost says that a Host field is one (RFC 3986, 3.2.2), needs no Punycode and has no
 // zone to lose.
-func plainHost(host string) bool {
-	for i := range len(host) {
-		switch c := host[i]; {
+func plainHost(host []byte) bool {
+	for _, c := range host {
+		switch {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
 		case strings.IndexByte("!$&'()*+,-.:;=[]_~", c) < 0:
 			return false
 		}
 	}
-	return host != ""
+	return len(host) > 0
 }
 
 // appendTarget is u.RequestURI, without a string in between where u is what a cache asks for.

@@ -31,7 +31,7 @@ func FuzzDraft(f *testing.F) {
 			d.Add([]byte(list[0]), []byte(list[1]))
 			h.Add(list[0], list[1])
 		}
-		q, ok := d.Plain(peer, method, []byte(path), []byte(query), query != "", host)
+		q, ok := d.Plain(peer, method, []byte(path), []byte(query), query != "", []byte(host))
 		if !ok {
 			return
 		}
@@ -82,7 +82,7 @@ func TestPlainOverNetHTTP(t *testing.T) {
 	for _, f := range [][2]string{{"x-b", "2"}, {"accept", "*/*"}, {"x-b", "1"}} {
 		d.Add([]byte(f[0]), []byte(f[1]))
 	}
-	q, ok := d.Plain(p.Peers()[0], "GET", []byte("/%7ea"), []byte("x"), true, "a.example")
+	q, ok := d.Plain(p.Peers()[0], "GET", []byte("/%7ea"), []byte("x"), true, []byte("a.example"))
 	if !ok {
 		t.Fatal("it cannot be written out")
 	}
@@ -115,7 +115,7 @@ func TestPlainIsRepeated(t *testing.T) {
 			c.request() // it reads the second and says nothing
 		}))
 		d := NewDraft()
-		q, ok := d.Plain(p.Peers()[0], method, []byte("/"), nil, false, "a")
+		q, ok := d.Plain(p.Peers()[0], method, []byte("/"), nil, false, []byte("a"))
 		d.Free()
 		if !ok {
 			t.Fatal("it cannot be written out")

@@ -81,7 +81,7 @@ func TestHostMode(t *testing.T) {
 		{"fixed.example", "http://10.0.0.1", "fixed.example"},
 	} {
 		p := newTestPool(t, Config{Peers: []string{c.peer}, Host: c.mode})
-		if got := p.HostMode().Host("www.example.com", p.Peers()[0]); got != c.want {
+		if got := string(p.HostMode().AppendHost(nil, []byte("www.example.com"), p.Peers()[0])); got != c.want {
 			t.Errorf("host %q of %s: got %q, want %q", c.mode, c.peer, got, c.want)
 		}
 	}
