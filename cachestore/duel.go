@@ -118,17 +118,22 @@ func (d *duel) note(h policy.Hash, size int64, hit bool) {
 	}
 }
 
-// judge compares. At the end of a span the margin is enough, and the past counts half
-// afterwards; before it also must be clear that it is no accident.
+// better says whether a lead is enough: at the end of a span when it is over what is needed,
+// in bytes also over one standard deviation, as a few large objects make much of it; before
+// the end when it is clear.
+func (d *duel) better(l *lead, need float64, end bool) bool {
+	return l.clear(need) || end && l.weight > need && (!d.byBytes || l.weight > math.Sqrt(l.square))
+}
+
+// judge compares; at the end of a span the past counts half afterwards.
 func (d *duel) judge(end bool) {
 	need := d.margin * d.asked
-	better := func(l *lead, need float64) bool { return end && l.weight > need || l.clear(need) }
 	back := lead{-d.between.weight, d.between.square}
 	switch recent := d.recent.Load(); {
-	case !recent && better(&d.lru, need) && better(&d.between, need/2):
+	case !recent && d.better(&d.lru, need, end) && d.better(&d.between, need/2, end):
 		d.recent.Store(true)
 		d.verdicts++
-	case recent && better(&back, need):
+	case recent && d.better(&back, need, end):
 		d.recent.Store(false)
 		d.margin = min(2*d.margin, marginMost)
 		d.lru, d.gdsf = d.between, lead{} // it has not had its chance yet
@@ -153,7 +158,7 @@ func (d *duel) opens(end bool) {
 		need /= openAgain // it has had to before
 	}
 	switch open := d.open.Load(); {
-	case !open && (end && min(d.lru.weight, d.gdsf.weight) > need || d.lru.clear(need) && d.gdsf.clear(need)):
+	case !open && d.better(&d.lru, need, end) && d.better(&d.gdsf, need, end):
 		d.open.Store(true)
 		d.patience = min(max(2*d.patience, duelSpan/checkSpan), patienceMost)
 		d.opened = d.patience

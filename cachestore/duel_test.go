@@ -143,6 +143,24 @@ func TestDuelIsQuickWhenItIsClear(t *testing.T) {
 	}
 }
 
+// At the end of a span the margin is enough for objects, but not for a lead in bytes that
+// one large object may have made.
+func TestDuelOfBytesAsksForMore(t *testing.T) {
+	for _, c := range []struct {
+		bytes  bool
+		square float64
+		recent bool
+	}{{false, 1e6, true}, {true, 15 * 15, true}, {true, 25 * 25, false}} {
+		d := newDuel(1000, c.bytes)
+		d.asked, d.lru = 1000, lead{20, c.square}
+		d.between = d.lru
+		d.judge(true)
+		if d.recent.Load() != c.recent {
+			t.Errorf("bytes %v, 20 of 1000 with squares of %v: recent %v", c.bytes, c.square, d.recent.Load())
+		}
+	}
+}
+
 // A lead adds up what the sides do not agree on; the past counts half.
 func TestLead(t *testing.T) {
 	var l lead
