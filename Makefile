@@ -116,6 +116,7 @@ bench-huge: ## 20 GiB through edge, and an object that just fits on its disk
 
 bench-ratio: build ## hit ratios on the traces in $EDGE_SHARED/traces, beside LRU, the optimum and others; then the bytes missed with objective bytes; 20 minutes
 	cd $${EDGE_SHARED:-../shared}/traces && { date -u +%FT%TZ; $(CURDIR)/bin/edge bench ratio --runs 3 --policies all --disk 10% --disk off *.tr.gz && \
+		printf '\nobjective bytes, %s\n' "$$(date -u +%FT%TZ)" && \
 		$(CURDIR)/bin/edge bench ratio --runs 3 --policies s3-fifo --disk 10% --objective bytes [!acs]*.tr.gz adapt*.tr.gz synth*.tr.gz; } \
 		> $(CURDIR)/bench/results/$$(date -u +%F)-ratio.txt
 
