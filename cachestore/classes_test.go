@@ -96,6 +96,7 @@ func TestHandTakesFromTheClassMostOver(t *testing.T) {
 	for _, e := range m.window.shrink(0, nil) {
 		m.main[e.class].offer(e)
 	}
+	m.settle() // what waits would be refused for want of a budget
 	m.main[large[0].place.Load().class].setBudget(0)
 	m.Hit(nil, large[0])
 	if !m.handLocked(m.bytes.used.Load() - 1) {

@@ -111,6 +111,7 @@ func ordering(t *testing.T, a *authority, origin, more string) string {
 	text := fmt.Sprintf(`upstreams: {main: {peers: [%q]}}
 listen: ["127.0.0.1:0"]
 admin: {listen: "127.0.0.1:0"}
+memory: 64MiB
 disk: {dir: "off"}
 tls:
   listen: ["127.0.0.1:0"]
