@@ -130,7 +130,7 @@ func (d *duel) judge(end bool) {
 	need := d.margin * d.asked
 	back := lead{-d.between.weight, d.between.square}
 	switch recent := d.recent.Load(); {
-	case !recent && d.better(&d.lru, need, end) && d.better(&d.between, need/2, end):
+	case !recent && d.better(&d.lru, need, end) && (d.better(&d.between, need/2, end) || d.reopened() && d.between.weight >= 0):
 		d.recent.Store(true)
 		d.verdicts++
 	case recent && d.better(&back, need, end):
@@ -148,6 +148,10 @@ func (d *duel) judge(end bool) {
 		d.between.halve()
 	}
 }
+
+// reopened says that all had to be taken in more than once: then recency need not be better
+// than frequency, but no worse, as it takes all in anyhow.
+func (d *duel) reopened() bool { return d.patience > duelSpan/checkSpan }
 
 // opens decides whether all is to be taken in. Each time that this comes again it stays so
 // for twice as long, as nothing shows meanwhile what it is good for.

@@ -161,6 +161,26 @@ func TestDuelOfBytesAsksForMore(t *testing.T) {
 	}
 }
 
+// Where all had to be taken in more than once recency is chosen when it is no worse than
+// frequency.
+func TestDuelThatOpenedAgain(t *testing.T) {
+	for _, c := range []struct {
+		patience int
+		between  float64
+		recent   bool
+	}{
+		{0, 0, false}, {duelSpan / checkSpan, 0, false},
+		{2 * duelSpan / checkSpan, 0, true}, {2 * duelSpan / checkSpan, -1, false},
+	} {
+		d := newDuel(1000, false)
+		d.asked, d.patience, d.lru, d.between = 1000, c.patience, lead{weight: 20}, lead{weight: c.between}
+		d.judge(true)
+		if d.recent.Load() != c.recent {
+			t.Errorf("patience %d, %v ahead of frequency: recent %v", c.patience, c.between, d.recent.Load())
+		}
+	}
+}
+
 // A lead adds up what the sides do not agree on; the past counts half.
 func TestLead(t *testing.T) {
 	var l lead

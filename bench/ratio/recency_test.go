@@ -43,6 +43,7 @@ func TestBesideLRUWhereItIsBest(t *testing.T) {
 			}
 			unique := int64(len(seen)) * size
 			ours, lru := secondHalves(t, trace, unique/100, unique/10)
+			t.Logf("edge misses %.4f, LRU %.4f", ours, lru)
 			if ours > lru+0.005 {
 				t.Errorf("of the second half edge misses %.4f, LRU %.4f", ours, lru)
 			}
