@@ -71,7 +71,8 @@ func bucketOf(size int64) int { return min(bits.Len64(uint64(size))/2, sizeBucke
 func (c *choice) fill(h policy.Hash, size, quota, used int64) (uses uint32, taken bool) {
 	bucket := &c.odds[bucketOf(size)]
 	g, known := c.ghosts.take(h)
-	if room := quota - used - size; !bucket.eager && room >= 0 {
+	fits := size <= quota-used
+	if fits && !bucket.eager {
 		bucket.regrets(known, max(1, float64(size)/c.fills.mean()))
 	}
 	if known {
@@ -81,8 +82,8 @@ func (c *choice) fill(h policy.Hash, size, quota, used int64) (uses uint32, take
 	}
 	bucket.seen++
 	c.fills.add(size)
-	first := size <= quota/roomyShare-used || bucket.eager && size <= quota-used
-	taken = c.always || c.open || first || c.worthy(size, bucket)
+	roomy := size <= quota/roomyShare-used || fits && bucket.eager
+	taken = c.always || c.open || roomy || c.worthy(size, bucket)
 	if !taken {
 		c.ghosts.put(h, size, 1)
 	}

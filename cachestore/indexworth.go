@@ -14,16 +14,15 @@ type worthOrder struct {
 	floor float64 // the worth of the last one that left
 	power float64 // of the size: 1 counts objects that are kept, 0 bytes
 
-	recent  bool
-	top     float64 // the worth of the last one that was placed while recent
-	unit    float64 // what one use of an object is worth, on average
-	newest  uint64  // the highest id that has been placed
-	highest float64 // what any has been worth
-	start   float64 // above it is what was placed since recency counts
-	base    float64 // the floor when recency began to count
-	first   uint64  // the id that came next then
-	level   uint32  // slots up to here are still to be levelled
-	hand    uint32  // slots up to here are still to be looked at for uses, while recent
+	recent bool
+	top    float64 // the most that any has been worth
+	unit   float64 // what one use of an object is worth, on average
+	newest uint64  // the highest id that has been placed
+	start  float64 // above it is what was placed since recency counts
+	base   float64 // the floor when recency began to count
+	first  uint64  // the id that came next then
+	level  uint32  // slots up to here are still to be levelled
+	hand   uint32  // slots up to here are still to be looked at for uses, while recent
 }
 
 const (
@@ -45,8 +44,7 @@ func (o *worthOrder) worth(uses uint32, size int64) float64 {
 	if !o.recent {
 		return o.floor + float64(uses)*one
 	}
-	o.top = max(o.top, o.floor) + o.unit/float64(o.heap.heap.len+1)
-	return o.top
+	return max(o.top, o.floor) + o.unit/float64(o.heap.heap.len+1)
 }
 
 // turn makes the order one of recency, or of frequency again. What is there already
@@ -59,7 +57,7 @@ func (x *index) turn(recent bool) {
 	o.recent, o.level = recent, 0
 	if recent {
 		o.base, o.first, o.level = o.floor, o.newest+1, x.slots.made
-		o.start = max(o.highest, o.top, o.base+o.unit)
+		o.start = max(o.top, o.base+o.unit)
 		o.top = o.start
 	}
 }
@@ -85,16 +83,22 @@ func (x *index) rank(r ref) {
 	if s == nil {
 		return
 	}
-	s.placed = s.uses.Load()
-	s.worth = x.order.worth(s.placed, s.body+int64(s.meta))
-	x.order.newest, x.order.highest = max(x.order.newest, s.id), max(x.order.highest, s.worth)
-	if s.ranked != 0 {
-		x.order.heap.fix(&x.slots, r.slot())
-	} else {
-		x.order.heap.push(&x.slots, r.slot())
-	}
+	x.place(r.slot(), s)
 	x.levelSome()
 	x.sweepSome()
+}
+
+// place gives the object s in slot n its place.
+func (x *index) place(n uint32, s *slot) {
+	o := &x.order
+	s.placed = s.uses.Load()
+	s.worth = o.worth(s.placed, s.body+int64(s.meta))
+	o.newest, o.top = max(o.newest, s.id), max(o.top, s.worth)
+	if s.ranked != 0 {
+		o.heap.fix(&x.slots, n)
+	} else {
+		o.heap.push(&x.slots, n)
+	}
 }
 
 // sweepSome places anew what has been used of a few objects, while recency counts: so a
@@ -110,12 +114,8 @@ func (x *index) sweepSome() {
 				return
 			}
 		}
-		if s := x.slots.at(o.hand); s.ranked != 0 {
-			if uses := s.uses.Load(); uses != s.placed {
-				s.placed = uses
-				s.worth = o.worth(uses, s.body+int64(s.meta))
-				o.heap.fix(&x.slots, o.hand)
-			}
+		if s := x.slots.at(o.hand); s.ranked != 0 && s.uses.Load() != s.placed {
+			x.place(o.hand, s)
 		}
 		o.hand--
 	}
