@@ -69,15 +69,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	runtime.GOMAXPROCS(2)
 	text, err := profiled(ctx, o)
-	fmt.Fprint(stdout, text)
-	if err == nil && o.out != "" {
-		err = os.WriteFile(o.out, []byte(heading(time.Now(), o)+text), 0o644)
-	}
-	if err != nil {
-		fmt.Fprintln(stderr, "disk:", err)
-		return 1
-	}
-	return 0
+	return program.Result("disk", o.out, heading(time.Now(), o), text, err, stdout, stderr)
 }
 
 // profiled is measure with a profile, if one was asked for.

@@ -72,18 +72,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "huge:", err)
 		return 1
 	}
-	text := r.text()
-	fmt.Fprint(stdout, text)
-	if o.out != "" {
-		if err := os.WriteFile(o.out, []byte(heading(time.Now(), o)+text), 0o644); err != nil {
-			fmt.Fprintln(stderr, "huge:", err)
-			return 1
-		}
-	}
+	code := program.Result("huge", o.out, heading(time.Now(), o), r.text(), nil, stdout, stderr)
 	if len(r.faults) > 0 {
 		return 1
 	}
-	return 0
+	return code
 }
 
 // heading says when and on what a kept result came about.

@@ -80,17 +80,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "kill:", err)
 		return 1
 	}
-	fmt.Fprint(stdout, r.text())
-	if o.out != "" {
-		if err := os.WriteFile(o.out, []byte(o.heading(time.Now())+r.text()), 0o644); err != nil {
-			fmt.Fprintln(stderr, "kill:", err)
-			return 1
-		}
-	}
+	code := program.Result("kill", o.out, o.heading(time.Now()), r.text(), nil, stdout, stderr)
 	if len(r.faults()) > 0 {
 		return 1
 	}
-	return 0
+	return code
 }
 
 // heading says when and on what a kept result came about, and how busy that was.

@@ -48,6 +48,20 @@ func Usage(name string, err error, stderr io.Writer) int {
 	return 2
 }
 
+// Result prints what was found, also when err cut it short, and otherwise keeps it under its
+// heading in the file out, unless that is "". It returns the exit code.
+func Result(name, out, heading, text string, err error, stdout, stderr io.Writer) int {
+	fmt.Fprint(stdout, text)
+	if err == nil && out != "" {
+		err = os.WriteFile(out, []byte(heading+text), 0o644)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n", name, err)
+		return 1
+	}
+	return 0
+}
+
 // Machine is when and on what a result came about.
 func Machine(now time.Time) string {
 	return fmt.Sprintf("%s  %s  %s/%s  %d cores",

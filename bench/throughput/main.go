@@ -17,7 +17,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"time"
 
@@ -64,15 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return program.Usage("throughput", err, stderr)
 	}
 	text, err := measure(ctx, o)
-	fmt.Fprint(stdout, text)
-	if err == nil && o.out != "" {
-		err = os.WriteFile(o.out, []byte(heading(time.Now(), o)+text), 0o644)
-	}
-	if err != nil {
-		fmt.Fprintln(stderr, "throughput:", err)
-		return 1
-	}
-	return 0
+	return program.Result("throughput", o.out, heading(time.Now(), o), text, err, stdout, stderr)
 }
 
 // heading says when and on what a kept result came about.
