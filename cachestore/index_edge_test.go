@@ -344,6 +344,11 @@ func TestOrderOfRecency(t *testing.T) {
 	for i := 2000; i < 3000; i++ { // the hand comes by meanwhile
 		add(i, 1)
 	}
+	for _, i := range []int{3, 1500} {
+		if s := x.find(refs[i]); s.placed != s.uses.Load() {
+			t.Errorf("%d was used, and has not been placed anew by the hand", i)
+		}
+	}
 	want := []int{}
 	for i := range 3000 {
 		if i != 3 && i != 1500 {
